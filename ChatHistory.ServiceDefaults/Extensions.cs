@@ -1,0 +1,58 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace ChatHistory.ServiceDefaults;
+
+/// <summary>What every ChatHistory service has: telemetry, logs, service discovery and health endpoints.</summary>
+public static class Extensions
+{
+    private const string AliveTag = "alive";
+
+    /// <summary>A web application builder with the service defaults in it.</summary>
+    /// <param name="args">The command line; its settings come last and so win.</param>
+    /// <param name="serviceName">The service's name in telemetry and in its log file's name, e.g. <c>gateway</c>.</param>
+    public static WebApplicationBuilder CreateServiceBuilder(string[] args, string serviceName) =>
+        WebApplication.CreateBuilder(new WebApplicationOptions
+        {
+            // appsettings.json lies beside the binary; it is found from whatever folder the service is started.
+            ContentRootPath = AppContext.BaseDirectory,
+            // The watcher that reloads configuration would see every write to a database or log below the content root.
+            Args = ["--hostBuilder:reloadConfigOnChange=false", .. args],
+        }).AddServiceDefaults(serviceName);
+
+    /// <summary>Adds telemetry, logs, service discovery and health checks.</summary>
+    /// <param name="builder">The service's builder.</param>
+    /// <param name="serviceName">The service's name in telemetry and in its log file's name, e.g. <c>gateway</c>.</param>
+    /// <remarks>
+    /// There is deliberately no resilience handler for all HTTP clients here: the usual default (10 s per attempt, repeats POST)
+    /// would cut long completions and run them twice. Each client configures its own.
+    /// </remarks>
+    public static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder, string serviceName)
+    {
+        builder.AddFileAndOtlpLogging(serviceName);
+        builder.AddTelemetry(serviceName);
+
+        builder.Services.AddServiceDiscovery();
+        builder.Services.ConfigureHttpClientDefaults(http => http.AddServiceDiscovery());
+
+        builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), [AliveTag]);
+
+        // Server: Kestrel tells nobody anything; a request's limits are each service's own.
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        return builder;
+    }
+
+    /// <summary>
+    /// Maps <c>/health</c> (ready to serve) and <c>/alive</c> (the process responds) in every environment: containers are judged by them.
+    /// They answer one word and no details.
+    /// </summary>
+    public static WebApplication MapDefaultEndpoints(this WebApplication app)
+    {
+        app.MapHealthChecks("/health");
+        app.MapHealthChecks("/alive", new HealthCheckOptions { Predicate = check => check.Tags.Contains(AliveTag) });
+        return app;
+    }
+}
