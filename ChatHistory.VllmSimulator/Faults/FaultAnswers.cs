@@ -1,0 +1,67 @@
+using System.Globalization;
+using ChatHistory.VllmSimulator.Directives;
+using ChatHistory.VllmSimulator.Errors;
+
+namespace ChatHistory.VllmSimulator.Faults;
+
+/// <summary>The faults that replace the whole answer.</summary>
+internal static class FaultAnswers
+{
+    private const string Page = """
+        <html>
+        <head><title>502 Bad Gateway</title></head>
+        <body><center><h1>502 Bad Gateway</h1></center><hr><center>simulated</center></body>
+        </html>
+
+        """;
+
+    /// <summary>Answers in place of the model if the script says so; false when the request goes on.</summary>
+    public static async ValueTask<bool> TryAnswerAsync(HttpContext context, Script script, TimeProvider time, CancellationToken cancellationToken)
+    {
+        switch (script.Fault)
+        {
+            case FaultKind.Error400:
+                return await AnswerAsync(VllmError.BadRequest("Simulated fault: bad request."));
+            case FaultKind.Error401:
+                return await AnswerAsync(VllmError.Unauthorized);
+            case FaultKind.Error429:
+                return await RetryLaterAsync(VllmError.FromStatus(StatusCodes.Status429TooManyRequests, "Simulated fault: too many requests."));
+            case FaultKind.Error500:
+                return await AnswerAsync(VllmError.Internal);
+            case FaultKind.Error503:
+                return await RetryLaterAsync(VllmError.FromStatus(StatusCodes.Status503ServiceUnavailable, "Simulated fault: overloaded."));
+            case FaultKind.Html:
+                context.Response.StatusCode = StatusCodes.Status502BadGateway;
+                return await PageAsync();
+            case FaultKind.Html200:
+                return await PageAsync();
+            case FaultKind.OkWithError:
+                await VllmError.Internal.WriteAsync(context, StatusCodes.Status200OK);
+                return true;
+            case FaultKind.HangBeforeHeaders:
+                await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
+                return true;
+            default:
+                return false;
+        }
+
+        async ValueTask<bool> AnswerAsync(VllmError error)
+        {
+            await error.WriteAsync(context);
+            return true;
+        }
+
+        ValueTask<bool> RetryLaterAsync(VllmError error)
+        {
+            context.Response.Headers.RetryAfter = script.RetryAfter.ToString(CultureInfo.InvariantCulture);
+            return AnswerAsync(error);
+        }
+
+        async ValueTask<bool> PageAsync()
+        {
+            context.Response.ContentType = "text/html";
+            await context.Response.WriteAsync(Page, cancellationToken);
+            return true;
+        }
+    }
+}
