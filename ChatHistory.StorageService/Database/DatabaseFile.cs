@@ -1,0 +1,176 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Options;
+
+namespace ChatHistory.StorageService.Database;
+
+/// <summary>The SQLite file: every way in which this service opens it. Nothing is left to a default that a build of SQLite may change.</summary>
+internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposable
+{
+    /// <summary>Older ones can corrupt a file when a checkpoint and a write meet: https://sqlite.org/wal.html#walresetbug</summary>
+    private static readonly Version s_oldestSafeSqlite = new(3, 51, 3);
+
+    private const int MaxIdleReaders = 16;
+
+    /// <summary>A checkpoint that waits holds up the writer: it had better come again later.</summary>
+    private const int CheckpointerBusyTimeoutMilliseconds = 250;
+
+
+    // Settings of every connection. No memory mapping: an I/O error must be an error code, not a signal that ends the process.
+    private static readonly (string Name, string Value)[] s_everyConnection =
+    [
+        ("mmap_size", "0"),
+    ];
+
+    // What the writer adds.
+    //  journal_mode, synchronous: with WAL, FULL is one fsync per commit, and a commit that was acknowledged survives a power loss.
+    //  wal_autocheckpoint: the writer never stops to copy pages; WalCheckpointer does that on its own connection.
+    //  cache_size (KiB): a whole transaction fits, so that none of its pages is written twice.
+    //  secure_delete: what a user deletes is overwritten, not only forgotten.
+    // recursive_triggers stays off: it would only matter to REPLACE, which we do not use.
+    private static readonly (string Name, string Value)[] s_writer =
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("foreign_keys", "1"),
+        ("wal_autocheckpoint", "0"),
+        ("journal_size_limit", Text(64 * 1024 * 1024)),
+        ("cache_size", "-32768"),
+        ("secure_delete", "1"),
+    ];
+
+    private readonly int _busyTimeoutMilliseconds = (int)options.Value.BusyTimeout.TotalMilliseconds;
+    private readonly ConcurrentBag<PreparedConnection> _idleReaders = [];
+
+    public string Path { get; } = options.Value.Path;
+
+    public string WalPath => Path + "-wal";
+
+    /// <summary>For the DbContexts that answer queries. Pooled: opening is cheap.</summary>
+    public string ReadOnlyConnectionString => ConnectionString(SqliteOpenMode.ReadOnly, pooling: true);
+
+    /// <summary>For migrations.</summary>
+    public string MigrationConnectionString => ConnectionString(SqliteOpenMode.ReadWriteCreate, pooling: false);
+
+    /// <summary>Opens the connection that writes, and creates the file when it is missing.</summary>
+    /// <exception cref="DatabaseStartException">A setting was not accepted, or SQLite is too old.</exception>
+    public PreparedConnection OpenWriter()
+    {
+        var connection = Open(SqliteOpenMode.ReadWriteCreate);
+        var version = Version.Parse(connection.ServerVersion);
+        if (version < s_oldestSafeSqlite)
+        {
+            throw new DatabaseStartException(
+                $"SQLite {version} is loaded, but versions before {s_oldestSafeSqlite} can corrupt a database in WAL mode. Update the package SQLitePCLRaw.lib.e_sqlite3.");
+        }
+
+        // Only a file that is still empty takes it. 8 KiB holds most messages without an overflow page.
+        Set(connection, "page_size", "8192");
+        ApplyAndVerify(connection, s_writer);
+        return new PreparedConnection(connection);
+    }
+
+    /// <summary>Opens a connection that only checkpoints.</summary>
+    public SqliteConnection OpenCheckpointer()
+    {
+        var connection = Open(SqliteOpenMode.ReadWrite);
+        ApplyAndVerify(connection, s_writer);
+        Set(connection, "busy_timeout", Text(CheckpointerBusyTimeoutMilliseconds));
+        return connection;
+    }
+
+    /// <summary>Runs a query of the hot path on a read-only connection of its own.</summary>
+    public T Read<T>(Func<PreparedConnection, T> query)
+    {
+        if (!_idleReaders.TryTake(out var reader))
+        {
+            reader = new PreparedConnection(Open(SqliteOpenMode.ReadOnly));
+        }
+
+        var reusable = false;
+        try
+        {
+            var result = query(reader);
+            // A connection that failed is not used again.
+            reusable = _idleReaders.Count < MaxIdleReaders;
+            return result;
+        }
+        finally
+        {
+            if (reusable)
+            {
+                _idleReaders.Add(reader);
+            }
+            else
+            {
+                reader.Dispose();
+            }
+        }
+    }
+
+    /// <summary>The settings that a pooled read-only connection needs each time it is handed out.</summary>
+    public void ConfigureReader(SqliteConnection connection)
+    {
+        Set(connection, "busy_timeout", Text(_busyTimeoutMilliseconds));
+        foreach (var (name, value) in s_everyConnection)
+        {
+            Set(connection, name, value);
+        }
+    }
+
+    public void Dispose()
+    {
+        while (_idleReaders.TryTake(out var reader))
+        {
+            reader.Dispose();
+        }
+
+        using var pooled = new SqliteConnection(ReadOnlyConnectionString);
+        SqliteConnection.ClearPool(pooled);
+    }
+
+    private SqliteConnection Open(SqliteOpenMode mode)
+    {
+        var connection = new SqliteConnection(ConnectionString(mode, pooling: false));
+        connection.Open();
+        ApplyAndVerify(connection, [("busy_timeout", Text(_busyTimeoutMilliseconds)), .. s_everyConnection]);
+        return connection;
+    }
+
+    private string ConnectionString(SqliteOpenMode mode, bool pooling) =>
+        new SqliteConnectionStringBuilder
+        {
+            DataSource = Path,
+            Mode = mode,
+            Pooling = pooling,
+            // Microsoft.Data.Sqlite repeats what SQLite gave up as busy until this has passed; 0 would be for ever.
+            DefaultTimeout = Math.Max(1, _busyTimeoutMilliseconds / 1000),
+        }.ToString();
+
+    private static void ApplyAndVerify(SqliteConnection connection, (string Name, string Value)[] settings)
+    {
+        foreach (var (name, value) in settings)
+        {
+            Set(connection, name, value);
+            using var read = connection.CreateCommand();
+            read.CommandText = $"PRAGMA {name}";
+            var actual = read.ExecuteScalar()?.ToString();
+            if (actual != value)
+            {
+                throw new DatabaseStartException(
+                    $"The database {connection.DataSource} did not take PRAGMA {name}={value}; it says '{actual}'. "
+                    + "Its file system must support locking and shared memory (no network share), and no other program may hold the file.");
+            }
+        }
+    }
+
+    private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static void Set(SqliteConnection connection, string name, string value)
+    {
+        using var set = connection.CreateCommand();
+        set.CommandText = $"PRAGMA {name}={value}";
+        set.ExecuteNonQuery();
+    }
+}

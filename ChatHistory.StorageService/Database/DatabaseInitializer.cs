@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Turns;
+using ChatHistory.StorageService.Users;
+using ChatHistory.StorageService.Writing;
+using Microsoft.EntityFrameworkCore;
+
+namespace ChatHistory.StorageService.Database;
+
+/// <summary>Opens the database at start and closes it at the end.</summary>
+/// <remarks>
+/// Start: (1) take the file's lock, (2) open the writer's connection with its settings, (3) migrate, (4) start the writer,
+/// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) build EF Core's model before somebody waits for it.
+/// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
+/// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
+/// </remarks>
+internal sealed partial class DatabaseInitializer(
+    DatabaseFile file,
+    DatabaseWriter writer,
+    DatabaseReadiness readiness,
+    WalCheckpointer checkpointer,
+    IDbContextFactory<ChatHistoryDbContext> contexts,
+    IHostApplicationLifetime lifetime,
+    TimeProvider time,
+    ILogger<DatabaseInitializer> logger) : BackgroundService
+{
+    private DatabaseLock? _lock;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await InitializeAsync(stoppingToken);
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            if (exception is DatabaseStartException)
+            {
+                Log.CannotStart(logger, exception.Message);
+            }
+            else
+            {
+                Log.InitializationFailed(logger, exception, file.Path);
+            }
+
+            readiness.NotReady("The storage service could not open its database.");
+            Environment.ExitCode = 1;
+            lifetime.StopApplication();
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        // :: Step 8: Kestrel has stopped before us; what still comes is told to come again.
+        readiness.NotReady("The storage service is stopping.");
+        await base.StopAsync(cancellationToken);
+        // :: Step 9
+        await writer.StopAsync();
+        // :: Step 10
+        if (_lock is not null)
+        {
+            checkpointer.EmptyLog();
+        }
+
+        file.Dispose();
+        // :: Step 11
+        _lock?.Dispose();
+        _lock = null;
+    }
+
+    private async Task InitializeAsync(CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        using var activity = StorageTelemetry.Source.StartActivity("storage initialize", ActivityKind.Internal);
+        // :: Step 1
+        _lock = DatabaseLock.Take(file.Path);
+        // :: Step 2: before the migration, because only an empty file takes its page size.
+        var connection = file.OpenWriter();
+        // :: Step 3
+        var migrations = await DatabaseMigrator.ApplyAsync(file.MigrationConnectionString, cancellationToken);
+        if (migrations.Count > 0)
+        {
+            Log.Migrated(logger, migrations.Count, migrations[^1]);
+        }
+
+        // :: Step 4
+        writer.Start(connection);
+        // :: Step 5
+        var interrupted = await AbandonedTurns.InterruptAsync(writer, UtcText.Of(DateTimeOffset.MaxValue), cancellationToken);
+        // :: Step 6
+        readiness.Ready();
+        Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
+        // :: Step 7
+        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(LogLevel.Information, "Database {Path} is open after {Milliseconds:0} ms; {Interrupted} turns had been interrupted.")]
+        public static partial void Ready(ILogger logger, string path, double milliseconds, int interrupted);
+
+        [LoggerMessage(LogLevel.Information, "Applied {Count} migrations, up to {Last}.")]
+        public static partial void Migrated(ILogger logger, int count, string last);
+
+        [LoggerMessage(LogLevel.Critical, "{Reason}")]
+        public static partial void CannotStart(ILogger logger, string reason);
+
+        [LoggerMessage(LogLevel.Critical, "The database {Path} could not be opened.")]
+        public static partial void InitializationFailed(ILogger logger, Exception exception, string path);
+    }
+}

@@ -1,0 +1,65 @@
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace ChatHistory.StorageService.Database;
+
+/// <summary>
+/// One open connection with statements that are compiled once and used again. For the hot path only, and for one thread at a time;
+/// everything else queries through <see cref="ChatHistoryDbContext"/>.
+/// </summary>
+/// <remarks>Statements are found by the identity of their SQL text: pass constants. Their parameters are <c>?1</c>, <c>?2</c>, ...</remarks>
+internal sealed class PreparedConnection(SqliteConnection connection) : IDisposable
+{
+    private readonly Dictionary<string, SqliteCommand> _statements = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Runs a statement and returns the number of rows it changed.</summary>
+    public int Execute(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteNonQuery();
+
+    /// <summary>Runs a query. Dispose the reader before the next use of the same SQL.</summary>
+    public SqliteDataReader Query(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteReader();
+
+    public void Begin() => Execute("BEGIN IMMEDIATE");
+
+    public void Commit() => Execute("COMMIT");
+
+    public void Rollback()
+    {
+        // SQLite has already rolled back by itself after some errors (disk full, I/O error).
+        if (raw.sqlite3_get_autocommit(connection.Handle) == 0)
+        {
+            Execute("ROLLBACK");
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var statement in _statements.Values)
+        {
+            statement.Dispose();
+        }
+
+        connection.Dispose();
+    }
+
+    private SqliteCommand Prepare(string sql, ReadOnlySpan<object?> values)
+    {
+        if (!_statements.TryGetValue(sql, out var statement))
+        {
+            statement = connection.CreateCommand();
+            statement.CommandText = sql;
+            for (var i = 1; i <= values.Length; i++)
+            {
+                statement.Parameters.Add(new SqliteParameter { ParameterName = $"?{i}" });
+            }
+
+            _statements.Add(sql, statement);
+        }
+
+        for (var i = 0; i < values.Length; i++)
+        {
+            statement.Parameters[i].Value = values[i] ?? DBNull.Value;
+        }
+
+        return statement;
+    }
+}

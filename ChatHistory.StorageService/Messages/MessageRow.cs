@@ -1,0 +1,49 @@
+using ChatHistory.StorageService.Database;
+using ChatHistory.Storage.V1;
+
+namespace ChatHistory.StorageService.Messages;
+
+/// <summary>A new row of <c>messages</c>, as the writer adds it.</summary>
+internal readonly record struct MessageRow(string MessageId, string SessionId, string? ParentId, long Seq, MessageContent Content)
+{
+    private const string Insert =
+        """
+        INSERT INTO messages (
+            message_id, session_id, role, content, model, tokens, created_at, parent_id, seq, status,
+            content_parts, tool_calls, tool_call_id, name, reasoning, extra, prefix_hash,
+            finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, updated_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?7)
+        """;
+
+    public string Status { get; init; } = MessageStatus.Completed;
+
+    public string? Model { get; init; }
+
+    public int Tokens { get; init; }
+
+    public byte[]? PrefixHash { get; init; }
+
+    public string? FinishReason { get; init; }
+
+    public int? PromptTokens { get; init; }
+
+    public double? TtftMs { get; init; }
+
+    public double? DurationMs { get; init; }
+
+    public string? CompletionId { get; init; }
+
+    public string? RequestId { get; init; }
+
+    public string? TraceId { get; init; }
+
+    public string? Error { get; init; }
+
+    public void InsertInto(PreparedConnection database, string now) =>
+        database.Execute(
+            Insert,
+            MessageId, SessionId, Content.Role, Content.Content, Model, Tokens, now, ParentId, Seq, Status,
+            Content.ContentPartsOrNull(), Content.ToolCallsOrNull(), Content.ToolCallIdOrNull(), Content.NameOrNull(),
+            Content.ReasoningOrNull(), Content.ExtraOrNull(), PrefixHash,
+            FinishReason, PromptTokens, TtftMs, DurationMs, CompletionId, RequestId, TraceId, Error);
+}

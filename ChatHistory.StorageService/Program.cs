@@ -1,0 +1,16 @@
+using ChatHistory.ServiceDefaults;
+using ChatHistory.StorageService;
+
+if (HealthProbe.Requested(args))
+{
+    return await HealthProbe.RunAsync();
+}
+
+var builder = Extensions.CreateServiceBuilder(args, "storage");
+builder.AddStorage();
+
+var app = builder.Build();
+app.MapDefaultEndpoints();
+app.MapStorage();
+await app.RunAsync();
+return Environment.ExitCode;

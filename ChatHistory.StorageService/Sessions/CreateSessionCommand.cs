@@ -1,0 +1,33 @@
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
+using ChatHistory.StorageService.Writing;
+using V1 = ChatHistory.Storage.V1;
+
+namespace ChatHistory.StorageService.Sessions;
+
+internal sealed class CreateSessionCommand(string sessionId, V1.NewSession session, UserScope scope) : WriteCommand
+{
+    private const string SelectOwner = "SELECT user_id FROM sessions WHERE session_id = ?1";
+
+    public override int Size => session.CalculateSize();
+
+    /// <summary>False when the id belongs to somebody else. True also when the session was there: it was sent again.</summary>
+    public bool IsThere { get; private set; }
+
+    public override void Execute(PreparedConnection database, string now)
+    {
+        var owner = FindOwner(database);
+        if (owner is null)
+        {
+            SessionRows.Insert(database, sessionId, session, messages: 0, now);
+        }
+
+        IsThere = owner is null || scope.Allows(owner);
+    }
+
+    private string? FindOwner(PreparedConnection database)
+    {
+        using var reader = database.Query(SelectOwner, sessionId);
+        return reader.Read() ? reader.GetString(0) : null;
+    }
+}

@@ -1,0 +1,194 @@
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Users;
+using ChatHistory.StorageService.Writing;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.EntityFrameworkCore;
+using V1 = ChatHistory.Storage.V1;
+
+namespace ChatHistory.StorageService.Sessions;
+
+internal sealed class SessionsService(
+    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Sessions.SessionsBase
+{
+    private const int DefaultLimit = 50;
+
+    /// <summary>Larger pages are cut to this; <c>has_more</c> and <c>next</c> then say that there is more.</summary>
+    private const int MaxLimit = 1000;
+
+    private const int MessagesPerRead = 200;
+
+    public override async Task<V1.Session> Create(V1.CreateSessionRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        RequireId(request.SessionId, "session_id");
+        RequireId(request.Session?.UserId, "session.user_id");
+        if (!scope.Allows(request.Session!.UserId))
+        {
+            throw StorageStatus.Invalid("session.user_id", "must be a user in the scope");
+        }
+
+        var command = new CreateSessionCommand(request.SessionId, request.Session, scope);
+        await writer.RunAsync(command, context.CancellationToken);
+        return command.IsThere
+            ? await FindAsync(request.SessionId, scope, context.CancellationToken)
+            : throw StorageStatus.NotFound("session");
+    }
+
+    public override Task<V1.Session> Get(V1.GetSessionRequest request, ServerCallContext context) =>
+        FindAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken);
+
+    public override async Task<V1.ListSessionsReply> List(V1.ListSessionsRequest request, ServerCallContext context)
+    {
+        var (sessions, total, next) = await ReadPageAsync(
+            request.Scope, request.UserId, request.After, request.Offset, request.Limit, context.CancellationToken);
+        return new V1.ListSessionsReply { Sessions = { sessions.Select(session => session.ToContract()) }, Total = total, Next = next };
+    }
+
+    public override async Task<V1.Session> Update(V1.UpdateSessionRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        var command = new UpdateSessionCommand(request, scope);
+        await writer.RunAsync(command, context.CancellationToken);
+        return command.Found
+            ? await FindAsync(request.SessionId, scope, context.CancellationToken)
+            : throw StorageStatus.NotFound("session");
+    }
+
+    public override async Task<Empty> Delete(V1.DeleteSessionRequest request, ServerCallContext context)
+    {
+        var command = new DeleteSessionCommand(request.SessionId, UserScope.Parse(request.Scope));
+        await writer.RunAsync(command, context.CancellationToken);
+        if (!command.Found)
+        {
+            throw StorageStatus.NotFound("session");
+        }
+
+        checkpointer.Deleted();
+        return new Empty();
+    }
+
+    public override async Task<V1.ListMessagesReply> ListMessages(V1.ListMessagesRequest request, ServerCallContext context)
+    {
+        var limit = LimitOf(request.Limit);
+        RequireOffset(request.Offset);
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var session = await database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
+            ?? throw StorageStatus.NotFound("session");
+
+        var from = request.HasAfterSeq
+            ? request.AfterSeq
+            : await database.FindSeqAtOffsetAsync(session, request.Offset, request.Descending, context.CancellationToken);
+        // One more than asked for tells whether there is more.
+        var messages = from switch
+        {
+            null => [],
+            { } seq when request.Descending => await database.ListMessagesBeforeAsync(session.SessionId, seq, limit + 1, context.CancellationToken),
+            { } seq => await database.ListMessagesAfterAsync(session.SessionId, seq, limit + 1, context.CancellationToken),
+        };
+        return new V1.ListMessagesReply
+        {
+            Session = session.ToContract(),
+            Messages = { messages.Take(limit).Select(message => message.ToContract()) },
+            Total = session.MessageCount,
+            HasMore = messages.Count > limit,
+        };
+    }
+
+    public override async Task<V1.Transcript> GetTranscript(V1.GetTranscriptRequest request, ServerCallContext context)
+    {
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var session = await database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
+            ?? throw StorageStatus.NotFound("session");
+        return new V1.Transcript { Messages = { file.Read(reader => StoredPath.Read(reader, session.SessionId, session.HeadMessageId)) } };
+    }
+
+    /// <remarks>
+    /// Reads a few messages at a time, each time in a transaction of its own: a client that reads slowly must neither fill our memory nor
+    /// hold an old snapshot open, which would keep the write-ahead log from being emptied.
+    /// </remarks>
+    public override async Task ReadHistory(V1.ReadHistoryRequest request, IServerStreamWriter<V1.HistoryItem> responseStream, ServerCallContext context)
+    {
+        var cancellationToken = context.CancellationToken;
+        var (sessions, total, next) = await ReadPageAsync(
+            request.Scope, request.UserId, request.After, request.Offset, request.Limit, cancellationToken);
+        await responseStream.WriteAsync(new V1.HistoryItem { Page = new V1.HistoryPage { Total = total, Next = next } }, cancellationToken);
+        foreach (var session in sessions)
+        {
+            await responseStream.WriteAsync(new V1.HistoryItem { Session = session.ToContract() }, cancellationToken);
+            List<Message> messages;
+            var afterSeq = 0L;
+            do
+            {
+                await using (var database = await contexts.CreateDbContextAsync(cancellationToken))
+                {
+                    messages = await database.ListMessagesAfterAsync(session.SessionId, afterSeq, MessagesPerRead, cancellationToken);
+                }
+
+                foreach (var message in messages)
+                {
+                    await responseStream.WriteAsync(new V1.HistoryItem { Message = message.ToContract() }, cancellationToken);
+                    afterSeq = message.Seq!.Value;
+                }
+            }
+            while (messages.Count == MessagesPerRead);
+        }
+    }
+
+    private async Task<(List<Session> Sessions, long Total, string Next)> ReadPageAsync(
+        V1.Scope requestScope, string userId, string after, int offset, int requestLimit, CancellationToken cancellationToken)
+    {
+        var scope = UserScope.Parse(requestScope);
+        var cursor = SessionCursor.Parse(after);
+        var limit = LimitOf(requestLimit);
+        RequireOffset(offset);
+        if (userId.Length > 0 && !scope.Allows(userId))
+        {
+            // Somebody else's list and an unknown user's are the same: empty.
+            return ([], 0, "");
+        }
+
+        var listed = userId.Length > 0 ? userId : scope.Owner;
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        var total = await database.CountSessionsAsync(listed, cancellationToken);
+        var sessions = await database.ListSessionsAsync(listed, cursor, offset, limit + 1, cancellationToken);
+        if (sessions.Count <= limit)
+        {
+            return (sessions, total, "");
+        }
+
+        sessions.RemoveAt(limit);
+        return (sessions, total, new SessionCursor(sessions[^1].UpdatedAt ?? "", sessions[^1].SessionId).ToString());
+    }
+
+    private async Task<V1.Session> FindAsync(string sessionId, UserScope scope, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        var session = await database.FindSessionAsync(sessionId, scope, cancellationToken);
+        return session?.ToContract() ?? throw StorageStatus.NotFound("session");
+    }
+
+    private static int LimitOf(int limit) => limit switch
+    {
+        < 0 => throw StorageStatus.Invalid("limit", "must not be negative"),
+        0 => DefaultLimit,
+        _ => Math.Min(limit, MaxLimit),
+    };
+
+    private static void RequireOffset(int offset)
+    {
+        if (offset < 0)
+        {
+            throw StorageStatus.Invalid("offset", "must not be negative");
+        }
+    }
+
+    private static void RequireId(string? id, string field)
+    {
+        if (string.IsNullOrEmpty(id))
+        {
+            throw StorageStatus.Invalid(field, "must not be empty");
+        }
+    }
+}

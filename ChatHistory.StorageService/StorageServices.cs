@@ -1,0 +1,80 @@
+using ChatHistory.ServiceDefaults;
+using ChatHistory.StorageService.ApiKeys;
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Turns;
+using ChatHistory.StorageService.Writing;
+using Microsoft.EntityFrameworkCore;
+
+namespace ChatHistory.StorageService;
+
+/// <summary>All registrations of this service.</summary>
+internal static class StorageServices
+{
+    /// <summary>A message may hold images. The gateway's own limit on a request's body is below this.</summary>
+    private const int MaxMessageBytes = 64 * 1024 * 1024;
+
+    /// <summary>What gRPC puts before a message. So it is gRPC that refuses a message that is too large, with its own status.</summary>
+    private const int GrpcFrameBytes = 5;
+
+    public static WebApplicationBuilder AddStorage(this WebApplicationBuilder builder)
+    {
+        builder.AddStorageOptions();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<DatabaseFile>();
+        builder.Services.AddSingleton<DatabaseReadiness>();
+        builder.Services.AddSingleton<DatabaseWriter>();
+        builder.Services.AddSingleton<StorageMetrics>();
+        builder.Services.AddSingleton<WalCheckpointer>();
+        builder.Services.AddSingleton<ReadOnlySettingsInterceptor>();
+        builder.Services.AddPooledDbContextFactory<ChatHistoryDbContext>((services, options) => options
+            .UseSqlite(services.GetRequiredService<DatabaseFile>().ReadOnlyConnectionString)
+            .UseQueryTrackingBehavior(QueryTrackingBehavior.NoTracking)
+            .AddInterceptors(services.GetRequiredService<ReadOnlySettingsInterceptor>()));
+
+        // They stop in the reverse order: the database closes last.
+        builder.Services.AddHostedService<DatabaseInitializer>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<WalCheckpointer>());
+        builder.Services.AddHostedService<AbandonedTurnReaper>();
+        builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database");
+
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxMessageBytes + GrpcFrameBytes);
+        builder.Services.AddSingleton<TurnsService>();
+        builder.Services.AddSingleton<SessionsService>();
+        builder.Services.AddSingleton<ApiKeysService>();
+        builder.Services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = MaxMessageBytes;
+            grpc.MaxSendMessageSize = null;
+            grpc.Interceptors.Add<ReadinessInterceptor>();
+        });
+        builder.Services.AddSingleton<ReadinessInterceptor>();
+        return builder;
+    }
+
+    public static void MapStorage(this WebApplication app)
+    {
+        app.MapGrpcService<TurnsService>();
+        app.MapGrpcService<SessionsService>();
+        app.MapGrpcService<ApiKeysService>();
+    }
+
+    private static void AddStorageOptions(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<DatabaseOptions>()
+            .BindConfiguration(DatabaseOptions.Section)
+            .Configure(options => options.Path = Volume.DatabasePath(builder.Configuration))
+            .ValidateDataAnnotations()
+            .Validate(
+                options => !Directory.Exists(options.Path),
+                "Database:Path names a directory. Name the file in it, such as /app/data/chat.db.")
+            .ValidateOnStart();
+        builder.Services.AddOptions<WriterOptions>().BindConfiguration(WriterOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddOptions<TurnOptions>()
+            .BindConfiguration(TurnOptions.Section)
+            .Validate(
+                options => options.AbandonedAfter >= TimeSpan.FromSeconds(1),
+                "Turns:AbandonedAfter is shorter than a second. Gateways renew a turn every 20 s: give it a multiple of that, such as 00:01:00.")
+            .ValidateOnStart();
+    }
+}

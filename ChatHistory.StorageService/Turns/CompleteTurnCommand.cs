@@ -1,0 +1,144 @@
+using ChatHistory.Storage.V1;
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Users;
+
+namespace ChatHistory.StorageService.Turns;
+
+/// <summary>Ends a turn: the whole answer, its status and figures. Sent again, it overwrites with the same.</summary>
+internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserScope scope, int size) : TurnCommand(scope, size)
+{
+    private const string SaveEnd =
+        """
+        UPDATE messages SET status = ?2, updated_at = ?3, finish_reason = ?4, tokens = ?5, prompt_tokens = ?6, ttft_ms = ?7, duration_ms = ?8,
+            completion_id = ?9, model = coalesce(?10, model), error = ?11
+        WHERE message_id = ?1
+        """;
+
+    private const string SaveAnswerAndEnd =
+        """
+        UPDATE messages SET status = ?2, updated_at = ?3, finish_reason = ?4, tokens = ?5, prompt_tokens = ?6, ttft_ms = ?7, duration_ms = ?8,
+            completion_id = ?9, model = coalesce(?10, model), error = ?11,
+            content = ?12, content_parts = ?13, tool_calls = ?14, tool_call_id = ?15, name = ?16, reasoning = ?17, extra = ?18, prefix_hash = ?19
+        WHERE message_id = ?1
+        """;
+
+    private const string AddTokens =
+        "UPDATE sessions SET prompt_tokens = prompt_tokens + ?2, completion_tokens = completion_tokens + ?3 WHERE session_id = ?1";
+
+    private const string Exists = "SELECT tokens FROM messages WHERE message_id = ?1";
+
+    private const string CountAlternatives =
+        "UPDATE sessions SET last_seq = last_seq + ?2, message_count = message_count + ?2 WHERE session_id = ?1 RETURNING last_seq";
+
+    private const string SelectModel = "SELECT model, request_id, trace_id FROM messages WHERE message_id = ?1";
+
+    public override string Operation => "complete_turn";
+
+    protected override WriteResult Write(PreparedConnection database, string now)
+    {
+        if (OpenTurn.Find(database, end.SessionId, end.AnswerMessageId) is not { } turn || !Scope.Allows(turn.UserId))
+        {
+            return SessionNotFound();
+        }
+
+        if (turn.Answer is not { } answer)
+        {
+            return MessageNotFound();
+        }
+
+        var tokens = end.Answer is { HasTokens: true } ? end.Answer.Tokens : 0;
+        var promptTokens = end.HasPromptTokens ? end.PromptTokens : (int?)null;
+        SaveAnswer(database, answer, tokens, promptTokens, now);
+        var moreTokens = tokens - answer.Tokens + WriteAlternatives(database, answer, now);
+        var morePromptTokens = (promptTokens ?? 0) - answer.PromptTokens;
+        // Only the difference to what the row held, so that a call sent again adds nothing.
+        if (moreTokens != 0 || morePromptTokens != 0)
+        {
+            database.Execute(AddTokens, end.SessionId, morePromptTokens, moreTokens);
+        }
+
+        // Without content, the last checkpoint's stays.
+        var hasContent = end.Answer?.Content is { } content
+            ? content.Content.Length > 0 || content.HasToolCalls || (content.HasReasoning && content.Reasoning.Length > 0)
+            : answer.HasContent;
+        turn.MoveHead(database, continuable: hasContent && end.Status != TurnStatus.Failed);
+        return new WriteResult { TurnCompleted = new() };
+    }
+
+    private void SaveAnswer(PreparedConnection database, AnswerState answer, int tokens, int? promptTokens, string now)
+    {
+        var finishReason = FinishReasonOf(end.Answer);
+        var ttft = end.HasTtftMs ? end.TtftMs : (double?)null;
+        var duration = end.HasDurationMs ? end.DurationMs : (double?)null;
+        var completionId = end.HasCompletionId ? end.CompletionId : null;
+        var model = end.HasModel ? end.Model : null;
+        var error = MessageMapping.WriteError(end.Error);
+        if (end.Answer?.Content is { } content)
+        {
+            database.Execute(
+                SaveAnswerAndEnd,
+                end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error,
+                content.Content, content.ContentPartsOrNull(), content.ToolCallsOrNull(), content.ToolCallIdOrNull(), content.NameOrNull(),
+                content.ReasoningOrNull(), content.ExtraOrNull(), PrefixHash.After(answer.ParentHash, content.Digest.Span));
+        }
+        else
+        {
+            database.Execute(
+                SaveEnd, end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error);
+        }
+    }
+
+    /// <summary>The other choices, beside the answer. Returns how many tokens they add to the session's total.</summary>
+    private int WriteAlternatives(PreparedConnection database, AnswerState answer, string now)
+    {
+        var missing = end.Alternatives.Where(alternative => !IsStored(database, alternative.MessageId)).ToList();
+        if (missing.Count == 0)
+        {
+            return 0;
+        }
+
+        long seq;
+        using (var reader = database.Query(CountAlternatives, end.SessionId, missing.Count))
+        {
+            reader.Read();
+            seq = reader.GetInt64(0) - missing.Count;
+        }
+
+        string? model, requestId, traceId;
+        using (var reader = database.Query(SelectModel, end.AnswerMessageId))
+        {
+            reader.Read();
+            model = reader.IsDBNull(0) ? null : reader.GetString(0);
+            requestId = reader.IsDBNull(1) ? null : reader.GetString(1);
+            traceId = reader.IsDBNull(2) ? null : reader.GetString(2);
+        }
+
+        var tokens = 0;
+        foreach (var alternative in missing)
+        {
+            new MessageRow(alternative.MessageId, end.SessionId, answer.ParentId, ++seq, alternative.Content)
+            {
+                Status = status,
+                Model = model,
+                Tokens = alternative.HasTokens ? alternative.Tokens : 0,
+                PrefixHash = PrefixHash.After(answer.ParentHash, alternative.Content.Digest.Span),
+                FinishReason = FinishReasonOf(alternative),
+                CompletionId = end.HasCompletionId ? end.CompletionId : null,
+                RequestId = requestId,
+                TraceId = traceId,
+            }.InsertInto(database, now);
+            tokens += alternative.HasTokens ? alternative.Tokens : 0;
+        }
+
+        return tokens;
+    }
+
+    private static bool IsStored(PreparedConnection database, string messageId)
+    {
+        using var reader = database.Query(Exists, messageId);
+        return reader.Read();
+    }
+
+    private static string? FinishReasonOf(Answer? answer) => answer is { HasFinishReason: true } ? answer.FinishReason : null;
+}

@@ -1,0 +1,89 @@
+using ChatHistory.StorageService.Database;
+using Microsoft.Data.Sqlite;
+
+namespace ChatHistory.StorageService.Turns;
+
+/// <summary>An answer's row and its session, as far as ending or continuing the turn needs them.</summary>
+internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMessageId, long HeadSeq, AnswerState? Answer)
+{
+    private const string Select =
+        """
+        SELECT s.user_id, s.head_message_id, h.seq,
+               m.message_id, m.parent_id, m.seq, m.status, m.tokens, m.prompt_tokens, m.request_id, p.prefix_hash,
+               m.content <> '' OR m.tool_calls IS NOT NULL OR m.reasoning <> ''
+        FROM sessions s
+        LEFT JOIN messages m ON m.message_id = ?2 AND m.session_id = s.session_id AND m.role = 'assistant'
+        LEFT JOIN messages p ON p.message_id = m.parent_id
+        LEFT JOIN messages h ON h.message_id = s.head_message_id
+        WHERE s.session_id = ?1
+        """;
+
+    private const string SelectRequest = "SELECT parent_id, request_id FROM messages WHERE message_id = ?1";
+
+    public static OpenTurn? Find(PreparedConnection database, string sessionId, string answerMessageId)
+    {
+        using var reader = database.Query(Select, sessionId, answerMessageId);
+        if (!reader.Read())
+        {
+            return null;
+        }
+
+        var answer = reader.IsDBNull(3)
+            ? null
+            : new AnswerState(
+                reader.GetString(3),
+                Text(reader, 4),
+                reader.GetInt64(5),
+                reader.GetString(6),
+                reader.IsDBNull(7) ? 0 : reader.GetInt32(7),
+                reader.IsDBNull(8) ? 0 : reader.GetInt32(8),
+                Text(reader, 9),
+                reader.IsDBNull(10) ? null : reader.GetFieldValue<byte[]>(10),
+                !reader.IsDBNull(11) && reader.GetBoolean(11));
+        return new OpenTurn(sessionId, reader.GetString(0), Text(reader, 1), reader.IsDBNull(2) ? 0 : reader.GetInt64(2), answer);
+    }
+
+    /// <summary>
+    /// Makes the answer the session's head when there is something to continue from. Otherwise, and if it was the head because it had
+    /// been taken for interrupted, the head goes back to where the turn began.
+    /// </summary>
+    /// <remarks>Of two turns that ran at once the one that began later wins, in whatever order they end: so a repair changes nothing either.</remarks>
+    public void MoveHead(PreparedConnection database, bool continuable)
+    {
+        if (continuable && (HeadMessageId is null || Answer!.Seq > HeadSeq))
+        {
+            SessionHead.MoveTo(database, SessionId, Answer!.MessageId);
+        }
+        else if (!continuable && HeadMessageId == Answer!.MessageId)
+        {
+            SessionHead.MoveTo(database, SessionId, FindStart(database));
+        }
+    }
+
+    /// <summary>The message before the turn: the first one up the path that another request wrote.</summary>
+    private string? FindStart(PreparedConnection database)
+    {
+        var messageId = Answer!.ParentId;
+        while (messageId is not null)
+        {
+            using var reader = database.Query(SelectRequest, messageId);
+            if (!reader.Read() || Text(reader, 1) is not { } request || request != Answer.RequestId)
+            {
+                break;
+            }
+
+            messageId = Text(reader, 0);
+        }
+
+        return messageId;
+    }
+
+    private static string? Text(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+}
+
+/// <summary>
+/// The stored state of an answer. <c>ParentHash</c> is the chain's hash before it, null when that is not known; <c>HasContent</c> says
+/// that there is text, a tool call or reasoning: something to continue from.
+/// </summary>
+internal sealed record AnswerState(
+    string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent);

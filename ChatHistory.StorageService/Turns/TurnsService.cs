@@ -1,0 +1,69 @@
+using ChatHistory.Storage.V1;
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Writing;
+using Grpc.Core;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+
+namespace ChatHistory.StorageService.Turns;
+
+/// <summary>The hot path: many turns' commands in one call, one transaction, one answer.</summary>
+internal sealed class TurnsService(
+    DatabaseWriter writer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts, TimeProvider time) : Storage.V1.Turns.TurnsBase
+{
+    private const int SqliteConstraint = 19;
+
+    public override async Task<WriteReply> Write(WriteRequest request, ServerCallContext context)
+    {
+        var started = time.GetUtcNow();
+        var results = new WriteResult[request.Commands.Count];
+        var commands = new TurnCommand?[request.Commands.Count];
+        for (var i = 0; i < commands.Length; i++)
+        {
+            if (TurnCommands.TryParse(request.Commands[i], out commands[i], out var refused))
+            {
+                (commands[i] as BeginTurnCommand)?.ReadAhead(file);
+            }
+            else
+            {
+                results[i] = refused;
+            }
+        }
+
+        var accepted = commands.OfType<TurnCommand>().ToArray();
+        if (accepted.Length > 0)
+        {
+            await writer.RunAsync(accepted, context.CancellationToken);
+        }
+
+        for (var i = 0; i < commands.Length; i++)
+        {
+            if (commands[i] is { } command)
+            {
+                results[i] = await ResultOfAsync(command, context.CancellationToken);
+                StorageTelemetry.RecordCommand(command.Operation, request.Commands[i].Traceparent, started, results[i].Refusal?.Reason.ToString());
+            }
+        }
+
+        return new WriteReply { Results = { results } };
+    }
+
+    private async ValueTask<WriteResult> ResultOfAsync(TurnCommand command, CancellationToken cancellationToken) => command switch
+    {
+        { Failure: SqliteException { SqliteErrorCode: SqliteConstraint } } =>
+            TurnCommand.Invalid("an id is already in use, or a column refuses its value"),
+        { Failure: not null } => TurnCommand.Refuse(Refusal.Types.Reason.NotWritten, "The database could not be written."),
+        AppendMessageCommand { StoredMessageId: { } messageId } => await FindStoredAsync(messageId, cancellationToken),
+        _ => command.Result,
+    };
+
+    private async Task<WriteResult> FindStoredAsync(string messageId, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        var message = await database.Messages.SingleOrDefaultAsync(m => m.MessageId == messageId, cancellationToken);
+        return message is null
+            ? TurnCommand.Refuse(Refusal.Types.Reason.MessageNotFound, "The message was deleted meanwhile.")
+            : new WriteResult { MessageAppended = message.ToContract() };
+    }
+}

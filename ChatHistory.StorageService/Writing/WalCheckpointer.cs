@@ -1,0 +1,150 @@
+using ChatHistory.StorageService.Database;
+using Microsoft.Data.Sqlite;
+
+namespace ChatHistory.StorageService.Writing;
+
+/// <summary>
+/// Copies the write-ahead log into the database on a connection of its own, so that the writer never stops for it:
+/// after every few megabytes, and when writing pauses.
+/// </summary>
+internal sealed partial class WalCheckpointer(DatabaseFile file, StorageMetrics metrics, TimeProvider time, ILogger<WalCheckpointer> logger) : BackgroundService
+{
+    private const int CommandsPerCheckpoint = 500;
+    private const long BytesPerCheckpoint = 4L * 1024 * 1024;
+
+    /// <summary>Above this, a checkpoint waits for readers and stops the writer for a moment, so that the log starts again from its beginning.</summary>
+    private const long MaxLogBytes = 64L * 1024 * 1024;
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long to let a reader be that stopped us from emptying the log: trying holds the writer up.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _due = new(0, 1);
+    private long _commands;
+    private long _bytes;
+    private volatile bool _deleted;
+
+    /// <summary>Called by the writer after each COMMIT.</summary>
+    public void Committed(int commands, long bytes)
+    {
+        var allCommands = Interlocked.Add(ref _commands, commands);
+        var allBytes = Interlocked.Add(ref _bytes, bytes);
+        if (allCommands >= CommandsPerCheckpoint || allBytes >= BytesPerCheckpoint)
+        {
+            WakeUp();
+        }
+    }
+
+    /// <summary>Something was deleted on a user's wish: the next checkpoint also empties the log, which still holds the old pages.</summary>
+    public void Deleted()
+    {
+        _deleted = true;
+        WakeUp();
+    }
+
+    /// <summary>At the end: everything into the database, the log empty.</summary>
+    public void EmptyLog()
+    {
+        try
+        {
+            using var connection = file.OpenCheckpointer();
+            Checkpoint(connection, "TRUNCATE");
+        }
+        catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
+        {
+            // Nothing is lost: the log stays beside the database and is read at the next start.
+            Log.Failed(logger, exception);
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        metrics.ObserveLog(LogBytes);
+        SqliteConnection? connection = null;
+        long lastBusy = 0;
+        try
+        {
+            while (true)
+            {
+                // Until enough was written, or a second has passed.
+                await _due.WaitAsync(s_pause, stoppingToken);
+                if (Interlocked.Exchange(ref _commands, 0) == 0)
+                {
+                    continue;
+                }
+
+                Interlocked.Exchange(ref _bytes, 0);
+                try
+                {
+                    connection ??= file.OpenCheckpointer();
+                    Checkpoint(connection, "PASSIVE");
+                    if ((_deleted || LogBytes() > MaxLogBytes) && time.GetElapsedTime(lastBusy) > s_patience)
+                    {
+                        _deleted = !Checkpoint(connection, "TRUNCATE");
+                        lastBusy = _deleted ? time.GetTimestamp() : 0;
+                    }
+                }
+                catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
+                {
+                    Log.Failed(logger, exception);
+                    connection?.Dispose();
+                    connection = null;
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The service ends.
+        }
+        finally
+        {
+            connection?.Dispose();
+        }
+    }
+
+    private void WakeUp()
+    {
+        if (_due.CurrentCount == 0)
+        {
+            try
+            {
+                _due.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Somebody else was quicker.
+            }
+        }
+    }
+
+    private bool Checkpoint(SqliteConnection connection, string mode)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = $"PRAGMA wal_checkpoint({mode})";
+        using var reader = command.ExecuteReader();
+        // busy | pages in the log | pages copied
+        if (reader.Read() && reader.GetInt32(0) == 0)
+        {
+            return true;
+        }
+
+        Log.Busy(logger, mode);
+        return false;
+    }
+
+    private long LogBytes()
+    {
+        var log = new FileInfo(file.WalPath);
+        return log.Exists ? log.Length : 0;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(LogLevel.Debug, "A checkpoint ({Mode}) could not finish: readers or the writer were busy.")]
+        public static partial void Busy(ILogger logger, string mode);
+
+        [LoggerMessage(LogLevel.Warning, "A checkpoint failed; the write-ahead log grows until one succeeds.")]
+        public static partial void Failed(ILogger logger, Exception exception);
+    }
+}
