@@ -1,0 +1,92 @@
+using ChatHistory.Gateway.Errors;
+
+namespace ChatHistory.Gateway.ChatCompletions;
+
+/// <summary>
+/// Turns that continue a session by its id go one after the other: each must see the answer of the one before. A waiting line is short and the
+/// wait bounded; beyond that the answer is 409 <c>session_busy</c>.
+/// </summary>
+/// <remarks>
+/// The line is this process's own. Two gateways on one storage service can still run two turns of a session at once; both are then kept, as
+/// branches of the session's tree.
+/// </remarks>
+internal sealed class SessionQueue(TimeProvider time)
+{
+    private const int MaxWaiting = 16;
+    private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(60);
+
+    private readonly Dictionary<string, Line> _lines = [];
+    private readonly Lock _lock = new();
+
+    /// <summary>Waits until no other turn of the session runs. Dispose the result to let the next one in; a turn without a session id waits for nobody.</summary>
+    /// <exception cref="OpenAIErrorException"><c>session_busy</c>.</exception>
+    public async Task<IDisposable?> EnterAsync(string? sessionId, CancellationToken cancellationToken)
+    {
+        if (sessionId is null)
+        {
+            return null;
+        }
+
+        var line = Join(sessionId);
+        using var tooLong = new CancellationTokenSource(s_maxWait, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(tooLong.Token, cancellationToken);
+        try
+        {
+            await line.Turnstile.WaitAsync(either.Token);
+            return new Place(this, sessionId, line);
+        }
+        catch (OperationCanceledException)
+        {
+            Leave(sessionId, line);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new OpenAIErrorException(OpenAIError.SessionBusy(sessionId));
+        }
+    }
+
+    private Line Join(string sessionId)
+    {
+        lock (_lock)
+        {
+            if (!_lines.TryGetValue(sessionId, out var line))
+            {
+                _lines[sessionId] = line = new Line();
+            }
+
+            if (line.Present > MaxWaiting)
+            {
+                throw new OpenAIErrorException(OpenAIError.SessionBusy(sessionId));
+            }
+
+            line.Present++;
+            return line;
+        }
+    }
+
+    private void Leave(string sessionId, Line line)
+    {
+        lock (_lock)
+        {
+            if (--line.Present == 0)
+            {
+                _lines.Remove(sessionId);
+            }
+        }
+    }
+
+    private sealed class Line
+    {
+        public SemaphoreSlim Turnstile { get; } = new(1, 1);
+
+        /// <summary>The running turn and those that wait.</summary>
+        public int Present { get; set; }
+    }
+
+    private sealed class Place(SessionQueue queue, string sessionId, Line line) : IDisposable
+    {
+        public void Dispose()
+        {
+            line.Turnstile.Release();
+            queue.Leave(sessionId, line);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+namespace ChatHistory.Gateway.ChatCompletions;
+
+/// <summary>
+/// On SIGTERM answers that are under way get a little time to end. Then this token fires, and what has arrived of them is committed as interrupted,
+/// well before the host gives up.
+/// </summary>
+internal sealed class ShutdownGrace : IDisposable
+{
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
+
+    private readonly CancellationTokenSource _source = new();
+
+    public ShutdownGrace(IHostApplicationLifetime lifetime) =>
+        lifetime.ApplicationStopping.Register(() => _source.CancelAfter(s_grace));
+
+    public CancellationToken Token => _source.Token;
+
+    public void Dispose() => _source.Dispose();
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using ChatHistory.Gateway.Storage;
+using ChatHistory.Storage.V1;
+
+namespace ChatHistory.Gateway.ChatCompletions;
+
+/// <summary>
+/// One turn in storage, the write-ahead rule: begun before the model is called, saved while it is answered, completed before the client is told
+/// so. A turn with <c>store: false</c> has the same life and writes nothing.
+/// </summary>
+internal sealed partial class Turn : IAsyncDisposable
+{
+    // Storage takes a turn without a sign of life for 60 s for abandoned.
+    private static readonly TimeSpan s_leaseRenewal = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_checkpointInterval = TimeSpan.FromSeconds(1);
+    private const int CheckpointChunks = 64;
+
+    private readonly TurnStore _store;
+    private readonly Scope _scope;
+    private readonly string _answerMessageId;
+    private readonly string _traceparent = Activity.Current?.Id ?? "";
+    private readonly long _began;
+    private readonly ITimer? _lease;
+    private Task _checkpoint = Task.CompletedTask;
+    private long _checkpointAt;
+    private int _checkpointChunks;
+    private bool _ended;
+
+    private Turn(TurnStore store, Scope scope, string answerMessageId, bool isStored)
+    {
+        _store = store;
+        _scope = scope;
+        _answerMessageId = answerMessageId;
+        _began = _checkpointAt = store.Time.GetTimestamp();
+        IsStored = isStored;
+        _lease = isStored ? store.Time.CreateTimer(static turn => _ = ((Turn)turn!).SaveCheckpoint(null), this, s_leaseRenewal, s_leaseRenewal) : null;
+    }
+
+    /// <summary>False for a turn of which nothing is kept; its ids are then null.</summary>
+    public bool IsStored { get; }
+
+    public string? SessionId { get; private init; }
+
+    public string? AnswerMessageId => IsStored ? _answerMessageId : null;
+
+    public string? UserMessageId { get; private init; }
+
+    /// <summary>Stored messages that go before the request's own, oldest first.</summary>
+    public IReadOnlyList<MessageContent> History { get; private init; } = [];
+
+    /// <summary>From the start of the turn to the answer's first chunk.</summary>
+    public TimeSpan? TimeToFirstChunk { get; private set; }
+
+    /// <summary>Since the start of the turn.</summary>
+    public TimeSpan Elapsed => _store.Time.GetElapsedTime(_began);
+
+    /// <summary>A turn that storage has begun.</summary>
+    public static Turn Begun(TurnStore store, Scope scope, string answerMessageId, TurnBegun begun) => new(store, scope, answerMessageId, isStored: true)
+    {
+        SessionId = begun.SessionId,
+        UserMessageId = begun.UserMessageId,
+        History = begun.History,
+    };
+
+    /// <summary>A turn of which nothing is kept, perhaps with the stored messages of a session before it.</summary>
+    public static Turn NotStored(TurnStore store, IReadOnlyList<MessageContent> history) =>
+        new(store, new Scope(), answerMessageId: "", isStored: false) { History = history };
+
+    /// <summary>Notes a part of the answer that has passed, and saves what has gathered if the last save is 64 chunks or a second old.</summary>
+    public void ChunkRelayed(CompletionObserver observer)
+    {
+        TimeToFirstChunk ??= Elapsed;
+        var due = observer.Chunks - _checkpointChunks >= CheckpointChunks || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
+        // One save at a time: when storage is slower than the model, the next one carries more.
+        if (!due || !IsStored || !_checkpoint.IsCompleted || observer.Choices.FirstOrDefault() is not { } answer)
+        {
+            return;
+        }
+
+        _checkpointAt = _store.Time.GetTimestamp();
+        _checkpointChunks = observer.Chunks;
+        _checkpoint = SaveCheckpoint(answer.ToMessage());
+    }
+
+    /// <summary>Commits how the turn ended; the first call counts. Only then may the client be told.</summary>
+    /// <exception cref="StorageUnavailableException">The end could not be committed; the last checkpoint is what is kept.</exception>
+    public async Task CompleteAsync(RelayResult result, CompletionObserver observer)
+    {
+        if (!IsStored || _ended)
+        {
+            return;
+        }
+
+        _lease!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        var command = new WriteCommand { Traceparent = _traceparent, Scope = _scope, CompleteTurn = ToCompleteTurn(result, observer) };
+        var written = await _store.Writes.WriteAsync(command, _store.Options.CompletePatience);
+        if (written.Refusal is { } refusal)
+        {
+            if (refusal.Reason == Refusal.Types.Reason.NotWritten)
+            {
+                throw new StorageUnavailableException(refusal.Detail);
+            }
+
+            // The session was deleted while it was being answered: there is nothing left to keep the answer in, and nobody wants it kept.
+            Log.TurnIsGone(_store.Logger, SessionId, _answerMessageId, refusal.Reason);
+        }
+
+        _ended = true;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_lease is not null)
+        {
+            await _lease.DisposeAsync();
+        }
+    }
+
+    private CompleteTurn ToCompleteTurn(RelayResult result, CompletionObserver observer)
+    {
+        var choices = observer.Choices.ToArray();
+        var answer = choices.FirstOrDefault() ?? new ChoiceAccumulator();
+        var complete = new CompleteTurn
+        {
+            SessionId = SessionId,
+            AnswerMessageId = _answerMessageId,
+            Status = result.ToStatus(answer.FinishReason),
+            Answer = ToAnswer(answer),
+            DurationMs = Elapsed.TotalMilliseconds,
+            Error = result.ToTurnError(),
+        };
+        foreach (var alternative in choices.Skip(1))
+        {
+            var stored = ToAnswer(alternative);
+            stored.MessageId = _store.NewId();
+            complete.Alternatives.Add(stored);
+        }
+
+        // Optional fields of protobuf cannot be set to null: absent is absent.
+        if (observer.CompletionTokens is { } tokens)
+        {
+            complete.Answer.Tokens = tokens;
+        }
+
+        if (observer.PromptTokens is { } promptTokens)
+        {
+            complete.PromptTokens = promptTokens;
+        }
+
+        if (TimeToFirstChunk is { } first)
+        {
+            complete.TtftMs = first.TotalMilliseconds;
+        }
+
+        if (observer.CompletionId is { } completionId)
+        {
+            complete.CompletionId = completionId;
+        }
+
+        if (observer.Model is { } model)
+        {
+            complete.Model = model;
+        }
+
+        return complete;
+    }
+
+    private static Answer ToAnswer(ChoiceAccumulator choice)
+    {
+        var answer = new Answer { Content = choice.ToMessage() };
+        if (choice.FinishReason is { } reason)
+        {
+            answer.FinishReason = reason;
+        }
+
+        return answer;
+    }
+
+    private async Task SaveCheckpoint(MessageContent? answer)
+    {
+        try
+        {
+            var checkpoint = new Checkpoint { SessionId = SessionId, AnswerMessageId = _answerMessageId, Answer = answer };
+            await _store.Writes.WriteAsync(new WriteCommand { Traceparent = _traceparent, Scope = _scope, Checkpoint = checkpoint }, TimeSpan.Zero);
+        }
+        catch (StorageUnavailableException exception)
+        {
+            // The next one carries this one's text too, and the end of the turn decides whether the client is told that it is stored.
+            Log.CheckpointFailed(_store.Logger, exception, _answerMessageId);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "The partial answer of message {MessageId} could not be saved")]
+        public static partial void CheckpointFailed(ILogger logger, Exception exception, string messageId);
+
+        [LoggerMessage(2, LogLevel.Information, "Session {SessionId} with message {MessageId} was deleted during the turn ({Reason})")]
+        public static partial void TurnIsGone(ILogger logger, string? sessionId, string messageId, Refusal.Types.Reason reason);
+    }
+}

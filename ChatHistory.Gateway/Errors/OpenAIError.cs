@@ -1,0 +1,75 @@
+using System.Text.Json.Serialization;
+
+namespace ChatHistory.Gateway.Errors;
+
+/// <summary>
+/// One error as OpenAI clients read it: <c>{"error":{"message","type","param","code"}}</c>, always all four keys
+/// (openai-openapi, ErrorResponse), with the status that SDKs map to their exception classes.
+/// </summary>
+/// <param name="Status">HTTP status code.</param>
+/// <param name="Type">OpenAI's class of error, see <see cref="ErrorTypes"/>.</param>
+/// <param name="Code">Stable name of the error for programs, e.g. <c>session_not_found</c>; null where OpenAI has none.</param>
+/// <param name="Message">What is wrong, where, and the remedy; for people.</param>
+/// <param name="Param">The request's field or parameter at fault, when there is one.</param>
+internal sealed record OpenAIError(int Status, string Type, string? Code, string Message, string? Param = null)
+{
+    /// <summary>Seconds after which a repetition makes sense; sent as <c>Retry-After</c>.</summary>
+    public int? RetryAfterSeconds { get; init; }
+
+    /// <summary>False tells the official SDKs not to repeat the request by themselves (<c>x-should-retry</c>).</summary>
+    public bool? ShouldRetry { get; init; }
+
+    public ErrorEnvelope ToEnvelope() => new(new ErrorBody(Message, Type, Param, Code));
+
+    public static OpenAIError InvalidRequest(string message, string? param = null, string code = "invalid_request") =>
+        new(StatusCodes.Status400BadRequest, ErrorTypes.InvalidRequest, code, message, param);
+
+    public static OpenAIError SessionNotFound(string sessionId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "session_not_found",
+            $"No session '{sessionId}'. List yours with GET /v1/sessions, or create one with POST /v1/sessions.", "session_id");
+
+    public static OpenAIError UserNotFound(string userId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "user_not_found", $"No user '{userId}'.", "user_id");
+
+    public static OpenAIError StorageUnavailable() =>
+        new(StatusCodes.Status503ServiceUnavailable, ErrorTypes.Server, "storage_unavailable",
+            "The history cannot be written or read at the moment, so the request was not carried out. Try again shortly; "
+            + "a completion that need not be kept can be asked for with \"store\": false.")
+        {
+            RetryAfterSeconds = 1,
+        };
+
+    public static OpenAIError SessionBusy(string sessionId) =>
+        new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "session_busy",
+            $"Session '{sessionId}' is still answering earlier turns. Wait for them to end, or stop them, then send this one again.", "session_id")
+        {
+            ShouldRetry = false,
+        };
+
+    public static OpenAIError Internal(string requestId) =>
+        new(StatusCodes.Status500InternalServerError, ErrorTypes.Server, "internal_error",
+            $"The gateway failed on this request. The log has the details under request id {requestId}.");
+}
+
+/// <summary>OpenAI's classes of errors.</summary>
+internal static class ErrorTypes
+{
+    public const string InvalidRequest = "invalid_request_error";
+    public const string Permission = "permission_error";
+    public const string RateLimit = "rate_limit_error";
+    public const string Server = "server_error";
+}
+
+internal sealed record ErrorEnvelope([property: JsonPropertyName("error")] ErrorBody Error);
+
+internal sealed record ErrorBody(
+    [property: JsonPropertyName("message")] string Message,
+    [property: JsonPropertyName("type")] string Type,
+    [property: JsonPropertyName("param")] string? Param,
+    [property: JsonPropertyName("code")] string? Code);
+
+[JsonSerializable(typeof(ErrorEnvelope))]
+internal sealed partial class ErrorsJsonContext : JsonSerializerContext
+{
+    public static ErrorsJsonContext Wire { get; } = new(WireJson.Options);
+}

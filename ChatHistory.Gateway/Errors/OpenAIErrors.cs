@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text.Json;
+using ChatHistory.Gateway.Storage;
+using ChatHistory.Gateway.Telemetry;
+using Grpc.Core;
+using Microsoft.AspNetCore.Diagnostics;
+
+namespace ChatHistory.Gateway.Errors;
+
+/// <summary>
+/// The one place where failures become responses. Everything this service answers with a status of 400 or more has OpenAI's envelope:
+/// what handlers throw, what storage refuses, what Kestrel rejects, and what routing finds no endpoint for. Never problem+json, which the
+/// official .NET SDK shows as a bare status, and never a stack trace.
+/// </summary>
+internal static partial class OpenAIErrors
+{
+    public static WebApplication UseOpenAIErrors(this WebApplication app)
+    {
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            AllowStatusCode404Response = true,
+            SuppressDiagnosticsCallback = _ => true,
+            ExceptionHandler = async context =>
+            {
+                var failure = context.Features.Get<IExceptionHandlerFeature>()!;
+                var exception = failure.Error;
+                var error = FromException(failure, context);
+                if (error.Status >= StatusCodes.Status500InternalServerError)
+                {
+                    Log.Failed(app.Logger, exception, context.Request.Method, context.Request.Path, error.Status);
+                }
+
+                await WriteAsync(context, error);
+            },
+        });
+        // Statuses without a body: unknown routes, wrong methods, challenges.
+        app.UseStatusCodePages(pages => WriteAsync(pages.HttpContext, FromStatus(pages.HttpContext)));
+        return app;
+    }
+
+    public static async Task WriteAsync(HttpContext context, OpenAIError error)
+    {
+        var response = context.Response;
+        response.StatusCode = error.Status;
+        if (error.RetryAfterSeconds is { } seconds)
+        {
+            response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (error.ShouldRetry is { } retry)
+        {
+            response.Headers["x-should-retry"] = retry ? "true" : "false";
+        }
+
+        await response.WriteAsJsonAsync(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope, cancellationToken: context.RequestAborted);
+    }
+
+    private static OpenAIError FromException(IExceptionHandlerFeature failure, HttpContext context) => failure.Error switch
+    {
+        OpenAIErrorException known => known.Error,
+        StorageUnavailableException => OpenAIError.StorageUnavailable(),
+        RpcException storage => FromStorage(storage, failure.RouteValues, context),
+        BadHttpRequestException bad => FromBadRequest(bad, context),
+        _ => OpenAIError.Internal(RequestIds.Of(context)),
+    };
+
+    private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
+    {
+        StatusCode.NotFound when route?["session_id"] is string sessionId => OpenAIError.SessionNotFound(sessionId),
+        StatusCode.NotFound when route?["user_id"] is string userId => OpenAIError.UserNotFound(userId),
+        StatusCode.NotFound when route?["key_id"] is string keyId => new(404, ErrorTypes.InvalidRequest, "key_not_found", $"No API key '{keyId}'.", "key_id"),
+        StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail),
+        StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
+        StatusCode.ResourceExhausted => OpenAIError.StorageUnavailable() with { Status = StatusCodes.Status507InsufficientStorage, Code = "storage_full" },
+        StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
+        _ => OpenAIError.Internal(RequestIds.Of(context)),
+    };
+
+    private static OpenAIError FromBadRequest(BadHttpRequestException exception, HttpContext context) => exception.StatusCode switch
+    {
+        StatusCodes.Status413PayloadTooLarge => new(exception.StatusCode, ErrorTypes.InvalidRequest, "request_too_large",
+            $"The request body is larger than this gateway accepts ({MaxBodySize(context)} bytes). Send less, or raise Limits:MaxRequestBodyBytes."),
+        _ when exception.InnerException is JsonException json => FromJson(json),
+        StatusCodes.Status400BadRequest when context.Request.ContentLength is null or 0 && exception.Message.Contains("body", StringComparison.Ordinal) =>
+            OpenAIError.InvalidRequest("The request needs a JSON object as its body.", code: "invalid_json"),
+        _ => OpenAIError.InvalidRequest(exception.Message) with { Status = exception.StatusCode },
+    };
+
+    // A value of the wrong type has the path of its member ("$.user_id"); JSON that is none has a place in the text only.
+    private static OpenAIError FromJson(JsonException exception) => exception.Path is { Length: > 2 } path && exception.InnerException is null or InvalidOperationException
+        ? OpenAIError.InvalidRequest($"{path[2..]} does not have the type that is expected there.", path[2..])
+        : OpenAIError.InvalidRequest($"The body could not be read as JSON: {exception.InnerException?.Message ?? exception.Message}", code: "invalid_json");
+
+    private static OpenAIError FromStatus(HttpContext context)
+    {
+        var request = context.Request;
+        return context.Response.StatusCode switch
+        {
+            StatusCodes.Status404NotFound => new(404, ErrorTypes.InvalidRequest, "unknown_url",
+                $"Unknown request URL: {request.Method} {request.Path}. The routes are listed at /scalar and in /openapi/v1.json."),
+            StatusCodes.Status405MethodNotAllowed => new(405, ErrorTypes.InvalidRequest, "method_not_allowed",
+                $"{request.Method} is not supported on {request.Path}. Supported: {context.Response.Headers.Allow}."),
+            StatusCodes.Status415UnsupportedMediaType => new(415, ErrorTypes.InvalidRequest, "unsupported_media_type",
+                "The body must be JSON, with the header Content-Type: application/json."),
+            var status when status >= 500 => OpenAIError.Internal(RequestIds.Of(context)) with { Status = status },
+            var status => new(status, ErrorTypes.InvalidRequest, null, $"The request was refused with status {status}."),
+        };
+    }
+
+    private static string MaxBodySize(HttpContext context) =>
+        context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize?.ToString(CultureInfo.InvariantCulture) ?? "unlimited";
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Error, "{Method} {Path} failed with {Status}")]
+        public static partial void Failed(ILogger logger, Exception exception, string method, string path, int status);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Text.Json.Serialization;
+using ChatHistory.Gateway.ApiReference;
+using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.History;
+using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Messages;
+using ChatHistory.Gateway.Models;
+using ChatHistory.Gateway.Sessions;
+using ChatHistory.Gateway.Storage;
+using ChatHistory.Gateway.Telemetry;
+using ChatHistory.Gateway.Upstream;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace ChatHistory.Gateway;
+
+/// <summary>What the gateway consists of, and the order in which a request passes it.</summary>
+internal static class GatewayServices
+{
+    // Longer than the grace that running answers get (ShutdownGrace), so that their ends are committed.
+    private static readonly TimeSpan s_shutdownTimeout = TimeSpan.FromSeconds(25);
+
+    public static WebApplicationBuilder AddGateway(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton(TimeProvider.System);
+        services.AddOptions<StorageOptions>().BindConfiguration(StorageOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddStorageClients();
+        services.AddHealthChecks().AddCheck<StorageHealthCheck>("storage");
+        VllmClient.Add(services);
+
+        services.AddSingleton<SessionQueue>();
+        services.AddSingleton<ShutdownGrace>();
+        services.AddSingleton<TurnStore>();
+        services.AddSingleton<StreamRelay>();
+        services.AddSingleton<WholeRelay>();
+        services.AddSingleton<ChatTelemetry>();
+        services.AddSingleton<ChatTurnHandler>();
+
+        services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidator>();
+        services.AddOptions<IdentityOptions>().BindConfiguration(IdentityOptions.Section).ValidateOnStart();
+        services.AddSingleton<ApiKeyLookup>();
+        services.AddAuthentication(ApiKeyAuthentication.SchemeName)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
+        services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwnersBelowV1());
+
+        services.AddOptions<LimitsOptions>().BindConfiguration(LimitsOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<KestrelServerOptions>().Configure<IOptions<LimitsOptions>>((kestrel, limits) =>
+        {
+            kestrel.Limits.MaxRequestBodySize = limits.Value.MaxRequestBodyBytes;
+            kestrel.Limits.MaxConcurrentConnections = limits.Value.MaxConnections;
+        });
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = s_shutdownTimeout);
+        // A body or parameter that cannot be read becomes an exception, and so our error, instead of a bare 400.
+        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict);
+        services.Configure<RouteHandlerOptions>(routing => routing.ThrowOnBadRequest = true);
+        services.AddApiReference();
+        return builder;
+    }
+
+    public static WebApplication UseGateway(this WebApplication app)
+    {
+        app.UseResponseCuts();
+        app.UseRequestIds();
+        app.UseOpenAIErrors();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        return app;
+    }
+
+    public static WebApplication MapGateway(this WebApplication app)
+    {
+        app.MapChatCompletions();
+        app.MapModels();
+        app.MapSessions();
+        app.MapMessages();
+        app.MapHistory();
+        app.MapAdminKeys();
+        app.MapApiReference();
+        return app;
+    }
+
+    // As the fallback policy it also covers requests that no route matches, so an unknown URL without a key is a 401, not a 404.
+    private static AuthorizationPolicy OnlyOwnersBelowV1() =>
+        new AuthorizationPolicyBuilder()
+            .RequireAssertion(context => context.Resource is HttpContext http && (!http.Request.Path.StartsWithSegments("/v1") || http.User.Identity?.IsAuthenticated == true))
+            .RequireAssertion(context => !context.User.IsInRole(ApiKeyAuthentication.AdminRole) || context.Resource is HttpContext http && !http.Request.Path.StartsWithSegments("/v1"))
+            .Build();
+}

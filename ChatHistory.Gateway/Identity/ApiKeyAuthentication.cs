@@ -1,0 +1,82 @@
+using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using ChatHistory.Gateway.Errors;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+
+namespace ChatHistory.Gateway.Identity;
+
+/// <summary>
+/// <c>Authorization: Bearer</c> with an API key gives the key's owner; with the admin key, the administrator. In personal mode everybody on
+/// this machine is the one trusted caller.
+/// </summary>
+internal sealed class ApiKeyAuthentication(
+    IOptionsMonitor<AuthenticationSchemeOptions> schemeOptions,
+    ILoggerFactory loggers,
+    UrlEncoder encoder,
+    IOptions<IdentityOptions> identity,
+    ApiKeyLookup keys) : AuthenticationHandler<AuthenticationSchemeOptions>(schemeOptions, loggers, encoder)
+{
+    public const string SchemeName = "ApiKey";
+    public const string AdminRole = "admin";
+    public const string PersonalModeClaim = "chathistory:personal_mode";
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        // Health and documentation are everybody's. Nobody is asked for behind them: /alive has to answer while storage is down.
+        if (!Request.Path.StartsWithSegments("/v1") && !Request.Path.StartsWithSegments("/admin"))
+        {
+            return AuthenticateResult.NoResult();
+        }
+
+        var header = Request.Headers.Authorization.ToString();
+        var bearer = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header["Bearer ".Length..].Trim() : "";
+
+        if (IsAdminKey(bearer))
+        {
+            return Success(new Claim(ClaimTypes.Role, AdminRole));
+        }
+
+        // A well-formed key is honoured in every mode, so that its owner's scope holds wherever it is used.
+        if (ApiKeyText.TryGetId(bearer, out var id) && await keys.FindOwnerAsync(id, bearer, Context.RequestAborted) is { } owner)
+        {
+            return Success(new Claim(ClaimTypes.NameIdentifier, owner));
+        }
+
+        // OpenAI's SDKs refuse to start without some key, so in personal mode any text is accepted as none.
+        return await keys.PersonalModeAsync(Context.RequestAborted)
+            ? Success(new Claim(PersonalModeClaim, "true"))
+            : AuthenticateResult.Fail("no valid key");
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.Headers.WWWAuthenticate = "Bearer";
+        var given = Request.Headers.Authorization.Count > 0;
+        return OpenAIErrors.WriteAsync(Context, new OpenAIError(
+            StatusCodes.Status401Unauthorized,
+            ErrorTypes.InvalidRequest,
+            "invalid_api_key",
+            given
+                ? "The API key is not valid here: it is unknown, revoked, expired or mistyped. Ask this gateway's administrator for a new one."
+                : "An API key is needed. Send it as a header: Authorization: Bearer chk_..."));
+    }
+
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) =>
+        OpenAIErrors.WriteAsync(Context, new OpenAIError(
+            StatusCodes.Status403Forbidden,
+            ErrorTypes.Permission,
+            "forbidden",
+            Context.User.IsInRole(AdminRole)
+                ? "The admin key owns no conversations. Make an API key for a user with POST /admin/keys and use that one."
+                : "Only the admin key (Identity:AdminKey) may do this."));
+
+    private bool IsAdminKey(string bearer) =>
+        identity.Value is { HasAdminKey: true, AdminKey: { } adminKey }
+        && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(bearer)), SHA256.HashData(Encoding.UTF8.GetBytes(adminKey)));
+
+    private static AuthenticateResult Success(Claim claim) =>
+        AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity([claim], SchemeName)), SchemeName));
+}

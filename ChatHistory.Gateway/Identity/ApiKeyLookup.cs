@@ -1,0 +1,79 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using ChatHistory.Gateway.Storage;
+using ChatHistory.Storage.V1;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+
+namespace ChatHistory.Gateway.Identity;
+
+/// <summary>Finds keys in storage, and remembers each for a second: a revoked key stops working within that time.</summary>
+internal sealed class ApiKeyLookup(ApiKeysClient keys, IOptions<IdentityOptions> identity, TimeProvider time)
+{
+    private static readonly TimeSpan s_remembered = TimeSpan.FromSeconds(1);
+    private const int MaxRemembered = 10_000;
+
+    private readonly ConcurrentDictionary<string, Remembered> _remembered = new();
+    private bool? _anyKeyWasMade;
+
+    /// <summary>The owner of a key that is valid now, else null.</summary>
+    public async Task<string?> FindOwnerAsync(string keyId, string text, CancellationToken cancellationToken)
+    {
+        var key = await FindAsync(keyId, cancellationToken);
+        var now = time.GetUtcNow();
+        return key is not null
+            && CryptographicOperations.FixedTimeEquals(ApiKeyText.Hash(text), key.Hash.Span)
+            && key.RevokedAt is null
+            && (key.ExpiresAt is null || now < key.ExpiresAt.ToDateTimeOffset())
+                ? key.UserId
+                : null;
+    }
+
+    /// <summary>
+    /// True when requests need no key: no admin key is configured and no API key was ever made. The second condition keeps a gateway closed
+    /// whose configuration lost its admin key.
+    /// </summary>
+    public async ValueTask<bool> PersonalModeAsync(CancellationToken cancellationToken)
+    {
+        if (identity.Value.HasAdminKey)
+        {
+            return false;
+        }
+
+        // Without an admin key nobody can make one, so one look is enough.
+        _anyKeyWasMade ??= (await keys.ListAsync(new ListApiKeysRequest(), deadline: time.Deadline(), cancellationToken: cancellationToken)).Keys.Count > 0;
+        return !_anyKeyWasMade.Value;
+    }
+
+    private async ValueTask<ApiKey?> FindAsync(string keyId, CancellationToken cancellationToken)
+    {
+        if (_remembered.TryGetValue(keyId, out var known) && time.GetElapsedTime(known.At) < s_remembered)
+        {
+            return known.Key;
+        }
+
+        var found = await AskAsync(keyId, cancellationToken);
+        if (_remembered.Count >= MaxRemembered)
+        {
+            // Probing with invented ids must not grow the memory; the real keys come back with their next request.
+            _remembered.Clear();
+        }
+
+        _remembered[keyId] = new Remembered(found, time.GetTimestamp());
+        return found;
+    }
+
+    private async Task<ApiKey?> AskAsync(string keyId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await keys.FindAsync(new FindApiKeyRequest { KeyId = keyId }, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    private sealed record Remembered(ApiKey? Key, long At);
+}

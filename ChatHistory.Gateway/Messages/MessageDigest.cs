@@ -1,0 +1,128 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text.Json;
+using ChatHistory.Storage.V1;
+using Google.Protobuf;
+
+namespace ChatHistory.Gateway.Messages;
+
+/// <summary>
+/// SHA-256 of a message's canonical form: role, content, tool calls (id, name, arguments) and tool_call_id. Storage chains these digests, so
+/// that a transcript is recognised by one look-up. What clients re-serialise without meaning anything by it does not count: a string or one
+/// text part, key order, null members, names, reasoning, annotations.
+/// </summary>
+internal static class MessageDigest
+{
+    public static ByteString Of(MessageContent message)
+    {
+        var buffer = new ArrayBufferWriter<byte>(256 + message.Content.Length);
+        using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
+        {
+            writer.WriteStartArray();
+            writer.WriteStringValue(message.Role);
+            WriteContent(writer, message);
+            if (message.HasToolCalls)
+            {
+                WriteToolCalls(writer, message.ToolCalls);
+            }
+
+            if (message.HasToolCallId)
+            {
+                writer.WriteStringValue(message.ToolCallId);
+            }
+
+            writer.WriteEndArray();
+        }
+
+        return ByteString.CopyFrom(SHA256.HashData(buffer.WrittenSpan));
+    }
+
+    private static void WriteContent(Utf8JsonWriter writer, MessageContent message)
+    {
+        if (!message.HasContentParts)
+        {
+            writer.WriteStringValue(message.Content);
+            return;
+        }
+
+        using var parts = JsonDocument.Parse(message.ContentParts);
+        if (parts.RootElement.GetArrayLength() == 1 && IsText(parts.RootElement[0]))
+        {
+            writer.WriteStringValue(message.Content);
+        }
+        else
+        {
+            WriteSorted(writer, parts.RootElement);
+        }
+    }
+
+    private static bool IsText(JsonElement part) =>
+        part.ValueKind == JsonValueKind.String
+        || (part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text"u8));
+
+    private static void WriteToolCalls(Utf8JsonWriter writer, string toolCalls)
+    {
+        using var calls = JsonDocument.Parse(toolCalls);
+        writer.WriteStartArray();
+        foreach (var call in calls.RootElement.EnumerateArray())
+        {
+            if (call.ValueKind == JsonValueKind.Object && call.TryGetProperty("function", out var function) && function.ValueKind == JsonValueKind.Object)
+            {
+                WriteMember(writer, call, "id");
+                WriteMember(writer, function, "name");
+                WriteMember(writer, function, "arguments");
+            }
+            else
+            {
+                WriteSorted(writer, call);
+            }
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void WriteMember(Utf8JsonWriter writer, JsonElement holder, string name)
+    {
+        if (holder.TryGetProperty(name, out var value))
+        {
+            WriteSorted(writer, value);
+        }
+        else
+        {
+            writer.WriteNullValue();
+        }
+    }
+
+    private static void WriteSorted(Utf8JsonWriter writer, JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.Object:
+                writer.WriteStartObject();
+                foreach (var member in value.EnumerateObject().Where(member => member.Value.ValueKind != JsonValueKind.Null).OrderBy(member => member.Name, StringComparer.Ordinal))
+                {
+                    writer.WritePropertyName(member.Name);
+                    WriteSorted(writer, member.Value);
+                }
+
+                writer.WriteEndObject();
+                break;
+            case JsonValueKind.Array:
+                writer.WriteStartArray();
+                foreach (var item in value.EnumerateArray())
+                {
+                    WriteSorted(writer, item);
+                }
+
+                writer.WriteEndArray();
+                break;
+            case JsonValueKind.String:
+                // Through the string, so that "\u0061" and "a" are the same text.
+                writer.WriteStringValue(value.GetString());
+                break;
+            default:
+                writer.WriteRawValue(value.GetRawText());
+                break;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace ChatHistory.Gateway.Upstream;
+
+/// <summary>
+/// The model server; section <c>Vllm</c>. What is not set here comes from the connection string <c>vllm</c>
+/// (<c>Endpoint=http://host:8000/v1;Key=...;Model=...</c>), which the AppHost gives.
+/// </summary>
+internal sealed class VllmOptions
+{
+    public const string Section = "Vllm";
+
+    /// <summary>
+    /// Where it is, with or without a trailing <c>/v1</c>. The default is a name that service discovery resolves
+    /// (<c>services__vllm__http__0</c>).
+    /// </summary>
+    [Required]
+    public string Endpoint { get; set; } = "http://vllm";
+
+    /// <summary>Sent as the bearer key, instead of the caller's own.</summary>
+    public string? ApiKey { get; set; }
+
+    /// <summary>The model for requests that name none.</summary>
+    public string? Model { get; set; }
+
+    /// <summary>The longest to wait for a connection.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The longest to wait for an answer's headers: a long prompt in a long queue, or a whole answer that is not streamed.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>The longest silence inside an answer. It begins anew with every byte: a stream may last as long as it flows.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(60);
+}
