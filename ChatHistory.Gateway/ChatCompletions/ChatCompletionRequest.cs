@@ -19,8 +19,6 @@ internal sealed class ChatCompletionRequest : IDisposable
     private ChatCompletionRequest(JsonBody body, HttpRequest request)
     {
         _body = body;
-        // Also the names that nobody here reads are written again (UpstreamBody): one that is no text must be found now.
-        _ = body.Root.EnumerateObject().Count(member => member.Name.Length > 0);
         Model = body.OptionalString("model");
         Stream = body.OptionalBool("stream") ?? false;
         Store = body.OptionalBool("store") ?? true;
@@ -67,12 +65,6 @@ internal sealed class ChatCompletionRequest : IDisposable
         try
         {
             return new ChatCompletionRequest(body, request);
-        }
-        catch (InvalidOperationException exception)
-        {
-            // A string with half a surrogate pair ("\ud800") has no value: System.Text.Json reports it only when it is read.
-            body.Dispose();
-            throw new OpenAIErrorException(OpenAIError.InvalidRequest($"The body could not be read as JSON: {exception.Message}", code: "invalid_json"));
         }
         catch
         {

@@ -24,6 +24,10 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
     public static OpenAIError InvalidRequest(string message, string? param = null, string code = "invalid_request") =>
         new(StatusCodes.Status400BadRequest, ErrorTypes.InvalidRequest, code, message, param);
 
+    public static OpenAIError UnsupportedMediaType() =>
+        new(StatusCodes.Status415UnsupportedMediaType, ErrorTypes.InvalidRequest, "unsupported_media_type",
+            "The body must be JSON, with the header Content-Type: application/json.");
+
     public static OpenAIError SessionNotFound(string sessionId) =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "session_not_found",
             $"No session '{sessionId}'. List yours with GET /v1/sessions, or create one with POST /v1/sessions.", "session_id");

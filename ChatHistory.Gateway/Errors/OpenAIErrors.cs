@@ -4,6 +4,7 @@ using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Telemetry;
 using Grpc.Core;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace ChatHistory.Gateway.Errors;
 
@@ -69,7 +70,8 @@ internal static partial class OpenAIErrors
         StatusCode.NotFound when route?["session_id"] is string sessionId => OpenAIError.SessionNotFound(sessionId),
         StatusCode.NotFound when route?["user_id"] is string userId => OpenAIError.UserNotFound(userId),
         StatusCode.NotFound when route?["key_id"] is string keyId => new(404, ErrorTypes.InvalidRequest, "key_not_found", $"No API key '{keyId}'.", "key_id"),
-        StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail),
+        // The detail begins with the field's name (storage.proto).
+        StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail, exception.Status.Detail.Split(' ')[0]),
         StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
         StatusCode.ResourceExhausted => OpenAIError.StorageUnavailable() with { Status = StatusCodes.Status507InsufficientStorage, Code = "storage_full" },
         StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
@@ -78,8 +80,8 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromBadRequest(BadHttpRequestException exception, HttpContext context) => exception.StatusCode switch
     {
-        StatusCodes.Status413PayloadTooLarge => new(exception.StatusCode, ErrorTypes.InvalidRequest, "request_too_large",
-            $"The request body is larger than this gateway accepts ({MaxBodySize(context)} bytes). Send less, or raise Limits:MaxRequestBodyBytes."),
+        StatusCodes.Status413PayloadTooLarge => TooLarge(context),
+        StatusCodes.Status415UnsupportedMediaType => OpenAIError.UnsupportedMediaType(),
         _ when exception.InnerException is JsonException json => FromJson(json),
         StatusCodes.Status400BadRequest when context.Request.ContentLength is null or 0 && exception.Message.Contains("body", StringComparison.Ordinal) =>
             OpenAIError.InvalidRequest("The request needs a JSON object as its body.", code: "invalid_json"),
@@ -100,15 +102,20 @@ internal static partial class OpenAIErrors
                 $"Unknown request URL: {request.Method} {request.Path}. The routes are listed at /scalar and in /openapi/v1.json."),
             StatusCodes.Status405MethodNotAllowed => new(405, ErrorTypes.InvalidRequest, "method_not_allowed",
                 $"{request.Method} is not supported on {request.Path}. Supported: {context.Response.Headers.Allow}."),
-            StatusCodes.Status415UnsupportedMediaType => new(415, ErrorTypes.InvalidRequest, "unsupported_media_type",
-                "The body must be JSON, with the header Content-Type: application/json."),
+            // A body that is read for a handler's parameter ends so; one that a handler reads itself, in an exception.
+            StatusCodes.Status413PayloadTooLarge => TooLarge(context),
+            StatusCodes.Status415UnsupportedMediaType => OpenAIError.UnsupportedMediaType(),
             var status when status >= 500 => OpenAIError.Internal(RequestIds.Of(context)) with { Status = status },
             var status => new(status, ErrorTypes.InvalidRequest, null, $"The request was refused with status {status}."),
         };
     }
 
-    private static string MaxBodySize(HttpContext context) =>
-        context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize?.ToString(CultureInfo.InvariantCulture) ?? "unlimited";
+    private static OpenAIError TooLarge(HttpContext context)
+    {
+        var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize?.ToString(CultureInfo.InvariantCulture) ?? "unlimited";
+        return new OpenAIError(StatusCodes.Status413PayloadTooLarge, ErrorTypes.InvalidRequest, "request_too_large",
+            $"The request body is larger than this gateway accepts ({limit} bytes). Send less, or raise Limits:MaxRequestBodyBytes.");
+    }
 
     private static partial class Log
     {

@@ -25,6 +25,12 @@ internal sealed class JsonBody : IDisposable
     /// <exception cref="OpenAIErrorException">The body is not a JSON object in UTF-8.</exception>
     public static async Task<JsonBody> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
     {
+        // Not only for order's sake: a page on the web may send any other type to a gateway on its visitor's machine without being asked.
+        if (!request.HasJsonContentType())
+        {
+            throw new OpenAIErrorException(OpenAIError.UnsupportedMediaType());
+        }
+
         using var buffer = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, 1024 * 1024));
         await request.Body.CopyToAsync(buffer, cancellationToken);
         var bytes = new ReadOnlyMemory<byte>(buffer.GetBuffer(), 0, (int)buffer.Length);
@@ -32,6 +38,11 @@ internal sealed class JsonBody : IDisposable
         if (!Utf8.IsValid(bytes.Span))
         {
             throw Malformed("it is not valid UTF-8");
+        }
+
+        if (HasHalfACharacter(bytes.Span))
+        {
+            throw Malformed("it has an escape that is half of a surrogate pair, such as \"\\ud800\" alone");
         }
 
         JsonDocument document;
@@ -83,6 +94,42 @@ internal sealed class JsonBody : IDisposable
     }
 
     public void Dispose() => _document.Dispose();
+
+    /// <summary>
+    /// True when a string of the JSON ends or begins inside a character: <c>"\ud83d\ude00"</c> is one, <c>"\ud83d"</c> alone is none. It can be
+    /// parsed, but has no value, and each place that reads or writes it would fail in its own way.
+    /// </summary>
+    public static bool HasHalfACharacter(ReadOnlySpan<byte> json)
+    {
+        // Only a text with an escaped surrogate is looked through.
+        if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0)
+        {
+            return false;
+        }
+
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = s_options.MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+                {
+                    _ = reader.GetString();
+                }
+            }
+
+            return false;
+        }
+        catch (InvalidOperationException)
+        {
+            return true;
+        }
+        catch (JsonException)
+        {
+            // No JSON at all: that is said where it is parsed.
+            return false;
+        }
+    }
 
     private static OpenAIErrorException Malformed(string why) =>
         new(OpenAIError.InvalidRequest($"The body could not be read as JSON: {why}", code: "invalid_json"));

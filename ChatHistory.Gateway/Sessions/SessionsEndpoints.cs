@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using System.Security.Claims;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
 
@@ -118,6 +120,8 @@ internal static class SessionsEndpoints
     private static string? Metadata(JsonElement? metadata) => metadata switch
     {
         null or { ValueKind: JsonValueKind.Null } => null,
+        { ValueKind: JsonValueKind.Object } value when JsonBody.HasHalfACharacter(JsonMarshal.GetRawUtf8Value(value)) =>
+            throw new OpenAIErrorException(OpenAIError.InvalidRequest("metadata has an escape that is half of a surrogate pair.", "metadata")),
         { ValueKind: JsonValueKind.Object } value when value.GetRawText() is { Length: <= MaxMetadataLength } text => text,
         { ValueKind: JsonValueKind.Object } => throw new OpenAIErrorException(OpenAIError.InvalidRequest($"metadata is larger than {MaxMetadataLength} characters.", "metadata")),
         _ => throw new OpenAIErrorException(OpenAIError.InvalidRequest("metadata must be a JSON object.", "metadata")),

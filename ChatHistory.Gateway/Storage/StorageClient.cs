@@ -13,8 +13,6 @@ internal static class StorageClient
     /// <summary>The longest a read may take before it counts as unavailable.</summary>
     private static readonly TimeSpan s_readDeadline = TimeSpan.FromSeconds(10);
 
-    private const int MaxMessageBytes = 64 * 1024 * 1024;
-
     public static IServiceCollection AddStorageClients(this IServiceCollection services)
     {
         services.AddStorageClient<TurnsClient>();
@@ -34,8 +32,9 @@ internal static class StorageClient
             .AddGrpcClient<TClient>(options => options.Address = new Uri("http://_grpc.storage"))
             .ConfigureChannel(channel =>
             {
-                channel.MaxReceiveMessageSize = MaxMessageBytes;
-                channel.MaxSendMessageSize = MaxMessageBytes;
+                // A replayed history or a page of messages is as long as people have talked; gRPC's default is 4 MB.
+                channel.MaxReceiveMessageSize = null;
+                channel.MaxSendMessageSize = null;
                 channel.ServiceConfig = new ServiceConfig { MethodConfigs = { s_retryWhatIsIdempotent } };
             });
 

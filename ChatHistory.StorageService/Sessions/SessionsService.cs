@@ -113,6 +113,11 @@ internal sealed class SessionsService(
         var cancellationToken = context.CancellationToken;
         var (sessions, total, next) = await ReadPageAsync(
             request.Scope, request.UserId, request.After, request.Offset, request.Limit, cancellationToken);
+        if (total == 0)
+        {
+            await RequireUserAsync(request, cancellationToken);
+        }
+
         await responseStream.WriteAsync(new V1.HistoryItem { Page = new V1.HistoryPage { Total = total, Next = next } }, cancellationToken);
         foreach (var session in sessions)
         {
@@ -133,6 +138,16 @@ internal sealed class SessionsService(
                 }
             }
             while (messages.Count == MessagesPerRead);
+        }
+    }
+
+    // Without a session, a user may still be known (by an API key): that history is empty. Nobody's history is not found.
+    private async Task RequireUserAsync(V1.ReadHistoryRequest request, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        if (!UserScope.Parse(request.Scope).Allows(request.UserId) || !await database.Users.AnyAsync(u => u.UserId == request.UserId, cancellationToken))
+        {
+            throw StorageStatus.NotFound("user");
         }
     }
 

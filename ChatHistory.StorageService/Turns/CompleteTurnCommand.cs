@@ -119,7 +119,7 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         {
             new MessageRow(alternative.MessageId, end.SessionId, answer.ParentId, ++seq, alternative.Content)
             {
-                Status = status,
+                Status = StatusOf(alternative),
                 Model = model,
                 Tokens = alternative.HasTokens ? alternative.Tokens : 0,
                 PrefixHash = PrefixHash.After(answer.ParentHash, alternative.Content.Digest.Span),
@@ -139,6 +139,11 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         using var reader = database.Query(Exists, messageId);
         return reader.Read();
     }
+
+    /// <summary>Of a turn that came to its end, each choice has its own: one may have met the token limit and another not.</summary>
+    private string StatusOf(Answer alternative) => end.Status is TurnStatus.Completed or TurnStatus.Incomplete
+        ? MessageStatus.TextOfEnd(FinishReasonOf(alternative) == "length" ? TurnStatus.Incomplete : TurnStatus.Completed)!
+        : status;
 
     private static string? FinishReasonOf(Answer? answer) => answer is { HasFinishReason: true } ? answer.FinishReason : null;
 }

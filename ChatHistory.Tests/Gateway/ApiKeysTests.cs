@@ -1,0 +1,209 @@
+using System.Net;
+using System.Text;
+using ChatHistory.Tests.Processes;
+using static ChatHistory.Tests.Processes.ChatRequests;
+
+namespace ChatHistory.Tests.Gateway;
+
+/// <summary>API keys: who makes them, what they open, and when they stop.</summary>
+public sealed class ApiKeysTests(KeyedSystem system) : IClassFixture<KeyedSystem>
+{
+    private HttpClient Anonymous => system.Client;
+
+    private HttpClient Admin => system.Admin;
+
+    [Fact]
+    public async Task Key_IsShownOnce()
+    {
+        var made = await Admin.PostJsonAsync("/admin/keys", """{"user_id":"olga","name":"laptop"}""");
+
+        Assert.Equal(HttpStatusCode.Created, made.Status);
+        var key = made.Body.GetProperty("key").GetString()!;
+        Assert.StartsWith($"chk_{made.Body.GetProperty("key_id").GetString()}_", key, StringComparison.Ordinal);
+        var list = await Admin.GetJsonAsync("/admin/keys?user_id=olga");
+        var listed = Assert.Single(list.Body.GetProperty("keys").EnumerateArray());
+        Assert.Equal(("olga", "laptop"), (listed.GetProperty("user_id").GetString(), listed.GetProperty("name").GetString()));
+        Assert.False(listed.TryGetProperty("key", out _));
+        Assert.DoesNotContain(key[^20..], (await Admin.GetJsonAsync("/admin/keys")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AdminRoutes_AreTheAdminKeysAlone()
+    {
+        using var user = await system.Running.ClientOfAsync("ada");
+        using var wrong = system.Running.ClientWith(RunningSystem.AdminKey + "x");
+        foreach (var (method, path) in new[] { (HttpMethod.Get, "/admin/keys"), (HttpMethod.Post, "/admin/keys"), (HttpMethod.Delete, "/admin/keys/abcdefgh") })
+        {
+            var body = method == HttpMethod.Post ? """{"user_id":"eve"}""" : null;
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(Anonymous, method, path, body));
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(wrong, method, path, body));
+            Assert.Equal(("forbidden", HttpStatusCode.Forbidden), await RefusalAsync(user, method, path, body));
+        }
+
+        Assert.DoesNotContain("eve", (await Admin.GetJsonAsync("/admin/keys")).Text, StringComparison.Ordinal);
+        Assert.Equal(("key_not_found", HttpStatusCode.NotFound), await RefusalAsync(Admin, HttpMethod.Delete, "/admin/keys/abcdefgh"));
+    }
+
+    [Fact]
+    public async Task AdminKey_OwnsNoConversations()
+    {
+        foreach (var route in (await OpenApiRoute.ReadAllAsync(Anonymous)).Where(route => route.Template.StartsWith("/v1", StringComparison.Ordinal)))
+        {
+            Assert.Equal(("forbidden", HttpStatusCode.Forbidden), await RefusalAsync(Admin, route.Method, route.Template, "{}"));
+        }
+    }
+
+    [Fact]
+    public async Task WithoutAValidKey_EverythingBelowV1IsRefused()
+    {
+        var revoked = await MakeKeyAsync("carl");
+        using var carl = system.Running.ClientWith(revoked);
+        await Admin.SendJsonAsync(HttpMethod.Delete, $"/admin/keys/{revoked[4..12]}");
+        await Eventually.GetAsync(async () => (await carl.GetJsonAsync("/v1/sessions")).Status, status => status == HttpStatusCode.Unauthorized);
+
+        string?[] authorizations =
+        [
+            null, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer chk_", $"Bearer {revoked}", $"Bearer {revoked[..^1]}", $"Bearer {revoked}x", $"Basic {revoked}", revoked,
+            $"Bearer {await MakeKeyAsync("dora") + await MakeKeyAsync("dora")}", "Bearer ' OR 1=1 --",
+        ];
+        var routes = (await OpenApiRoute.ReadAllAsync(Anonymous))
+            .Where(route => route.Template.StartsWith("/v1", StringComparison.Ordinal))
+            .Select(route => (route.Method, route.Template))
+            .Concat([(HttpMethod.Get, "/v1"), (HttpMethod.Get, "/v1/nothing"), (HttpMethod.Post, "/V1/Embeddings"), (HttpMethod.Put, "/v1/sessions"), (HttpMethod.Options, "/v1/models")]);
+        foreach (var (method, path) in routes)
+        {
+            foreach (var authorization in authorizations)
+            {
+                var answer = await Anonymous.SendJsonAsync(method, path, """{"broken""", authorization is null ? [] : [("Authorization", authorization)]);
+
+                Assert.True(answer.Status == HttpStatusCode.Unauthorized, $"{method} {path} with '{authorization}' gives {answer.Status}");
+                Assert.Equal(("invalid_api_key", "invalid_request_error", "Bearer"), (answer.ErrorCode, answer.ErrorType, answer.Headers["WWW-Authenticate"]));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Key_IsCheckedBeforeTheBodyIsRead()
+    {
+        // The announced body never comes.
+        using var connection = await RawConnection.SendAsync(
+            Anonymous.BaseAddress!, $"POST {Completions} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999999\r\n\r\n");
+
+        await connection.ReadUntilAsync(_ => true);
+
+        Assert.StartsWith("HTTP/1.1 401 ", connection.Head, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RevokedKey_StopsWithinASecond()
+    {
+        var key = await MakeKeyAsync("frida");
+        using var client = system.Running.ClientWith(key);
+        Assert.Equal(HttpStatusCode.OK, (await client.GetJsonAsync("/v1/sessions")).Status);
+
+        Assert.Equal(HttpStatusCode.NoContent, (await Admin.SendJsonAsync(HttpMethod.Delete, $"/admin/keys/{key[4..12]}")).Status);
+
+        // A second that the key is remembered for, and a little for the request.
+        await Eventually.GetAsync(async () => (await client.GetJsonAsync("/v1/sessions")).Status, status => status == HttpStatusCode.Unauthorized, TimeSpan.FromSeconds(1.5));
+        Assert.NotEqual("null", (await Admin.GetJsonAsync("/admin/keys?user_id=frida")).Body.GetProperty("keys")[0].GetProperty("revoked_at").GetRawText());
+    }
+
+    [Fact]
+    public async Task ExpiredKey_Stops()
+    {
+        var expires = TimeProvider.System.GetUtcNow().AddSeconds(3);
+        var made = await Admin.PostJsonAsync("/admin/keys", $$"""{"user_id":"gert","expires_at":"{{expires:O}}"}""");
+        using var client = system.Running.ClientWith(made.Body.GetProperty("key").GetString()!);
+        Assert.Equal(HttpStatusCode.OK, (await client.GetJsonAsync("/v1/sessions")).Status);
+
+        await Eventually.GetAsync(async () => (await client.GetJsonAsync("/v1/sessions")).Status, status => status == HttpStatusCode.Unauthorized, TimeSpan.FromSeconds(4));
+
+        Assert.True(TimeProvider.System.GetUtcNow() >= expires);
+        Assert.Equal(HttpStatusCode.BadRequest, (await Admin.PostJsonAsync("/admin/keys", """{"user_id":"gert","expires_at":"2020-01-01T00:00:00Z"}""")).Status);
+    }
+
+    [Fact]
+    public async Task StorageDown_IsNotTakenForAWrongKey()
+    {
+        using var client = await system.Running.ClientOfAsync("hugo");
+        await system.Running.Storage.KillAsync();
+        try
+        {
+            foreach (var path in new[] { "/v1/sessions", "/v1/models", "/v1/nothing" })
+            {
+                Assert.Equal(("storage_unavailable", HttpStatusCode.ServiceUnavailable), await RefusalAsync(client, HttpMethod.Get, path));
+            }
+
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(Anonymous, HttpMethod.Get, "/v1/sessions"));
+        }
+        finally
+        {
+            await system.Running.Storage.RestartAsync();
+            await system.Running.WaitUntilHealthyAsync();
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await client.GetJsonAsync("/v1/sessions")).Status);
+    }
+
+    [Fact]
+    public async Task GatewayThatLostItsAdminKey_StaysClosed()
+    {
+        using var client = await system.Running.ClientOfAsync("ida");
+        await system.Running.Gateway.StopAsync();
+        await system.Running.Gateway.RestartAsync(("Identity__AdminKey", ""));
+        try
+        {
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(Anonymous, HttpMethod.Get, "/v1/sessions"));
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(Admin, HttpMethod.Get, "/admin/keys"));
+            Assert.Equal(HttpStatusCode.OK, (await client.GetJsonAsync("/v1/sessions")).Status);
+        }
+        finally
+        {
+            await system.Running.Gateway.StopAsync();
+            await system.Running.Gateway.RestartAsync(("Identity__AdminKey", RunningSystem.AdminKey));
+        }
+    }
+
+    [Fact]
+    public async Task NoKey_IsWrittenAnywhere()
+    {
+        var key = await MakeKeyAsync("jon");
+        using var client = system.Running.ClientWith(key);
+        await client.PostJsonAsync(Completions, Body(NewPrompt(), stream: false));
+        await client.PostJsonAsync(Completions, Body(NewPrompt(), stream: true, """{"fault":"error-500"}"""));
+        await client.PostJsonAsync(Completions, "{");
+        await client.GetJsonAsync($"/v1/nothing?key={key}");
+        await Anonymous.SendJsonAsync(HttpMethod.Get, "/v1/sessions", headers: ("Authorization", $"Basic {key}"));
+        await Anonymous.SendJsonAsync(HttpMethod.Get, "/v1/sessions", headers: ("x-api-key", key));
+
+        // The lock file has no content, and cannot be opened.
+        var written = Directory.EnumerateFiles(system.Running.VolumeDirectory, "*", SearchOption.AllDirectories).Where(file => !file.EndsWith(".lock", StringComparison.Ordinal)).ToArray();
+        Assert.Contains(system.Running.DatabasePath, written);
+        foreach (var secret in new[] { key[13..], RunningSystem.AdminKey })
+        {
+            foreach (var file in written)
+            {
+                Assert.True((await ReadSharedAsync(file)).AsSpan().IndexOf(Encoding.UTF8.GetBytes(secret)) < 0, $"{file} holds a key");
+            }
+
+            Assert.DoesNotContain(secret, system.Running.Gateway.Output + system.Running.Storage.Output, StringComparison.Ordinal);
+        }
+    }
+
+    private async Task<string> MakeKeyAsync(string userId) =>
+        (await Admin.PostJsonAsync("/admin/keys", $$"""{"user_id":"{{userId}}"}""")).Body.GetProperty("key").GetString()!;
+
+    private static async Task<(string?, HttpStatusCode)> RefusalAsync(HttpClient client, HttpMethod method, string path, string? body = null)
+    {
+        var answer = await client.SendJsonAsync(method, path, body);
+        return (answer.ErrorCode, answer.Status);
+    }
+
+    private static async Task<byte[]> ReadSharedAsync(string path)
+    {
+        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var content = new MemoryStream();
+        await file.CopyToAsync(content);
+        return content.ToArray();
+    }
+}

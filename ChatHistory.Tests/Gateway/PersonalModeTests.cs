@@ -1,0 +1,57 @@
+using ChatHistory.Tests.Processes;
+
+namespace ChatHistory.Tests.Gateway;
+
+/// <summary>A gateway without keys is for one machine: it does not listen where others could reach it, unless it is told to.</summary>
+public sealed class PersonalModeTests
+{
+    private const string Refusal = "Without an admin key the gateway is in personal mode";
+
+    [Theory]
+    [InlineData("http://0.0.0.0:0", null, Refusal)]
+    [InlineData("http://[::]:0", null, Refusal)]
+    [InlineData("http://*:0", null, Refusal)]
+    [InlineData("http://127.0.0.1:0", "Identity__PublishedOn=0.0.0.0", Refusal)]
+    [InlineData("http://127.0.0.1:0", "Identity__AdminKey=short", "Identity:AdminKey has 5 characters")]
+    public async Task Gateway_RefusesToStart(string url, string? setting, string sentence)
+    {
+        using var volume = new TemporaryVolume();
+
+        var (exitCode, output) = await ServiceProcess.RunToItsEndAsync("ChatHistory.Gateway", volume.Settings(url, setting));
+
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains(sentence, output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://0.0.0.0:0", "Identity__AllowPersonalModeBeyondLoopback=true")]
+    [InlineData("http://0.0.0.0:0", "Identity__PublishedOn=127.0.0.1")]
+    [InlineData("http://0.0.0.0:0", "Identity__AdminKey=" + RunningSystem.AdminKey)]
+    [InlineData("http://127.0.0.1:0", null)]
+    public async Task Gateway_Starts(string url, string? setting)
+    {
+        using var volume = new TemporaryVolume();
+
+        await using var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", volume.Settings(url, setting));
+
+        Assert.NotEmpty(gateway.Addresses);
+    }
+
+    private sealed class TemporaryVolume : IDisposable
+    {
+        private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("chathistory-");
+
+        public Dictionary<string, string> Settings(string url, string? setting)
+        {
+            var settings = new Dictionary<string, string> { ["VOLUME_DIR"] = _directory.FullName, ["Kestrel__Endpoints__http__Url"] = url };
+            if (setting?.Split('=') is [var key, var value])
+            {
+                settings[key] = value;
+            }
+
+            return settings;
+        }
+
+        public void Dispose() => _directory.Delete(recursive: true);
+    }
+}

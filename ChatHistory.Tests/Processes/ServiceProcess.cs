@@ -1,0 +1,172 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+
+namespace ChatHistory.Tests.Processes;
+
+/// <summary>A service as a process of its own, started the way it is deployed: <c>dotnet ChatHistory.X.dll</c> with settings in the environment.</summary>
+internal sealed partial class ServiceProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(60);
+
+    private readonly string _project;
+    private readonly Dictionary<string, string> _settings;
+    private readonly ConcurrentQueue<string> _output = new();
+    private Process _process;
+
+    private ServiceProcess(string project, Dictionary<string, string> settings)
+    {
+        _project = project;
+        _settings = settings;
+        _process = new Process();
+    }
+
+    /// <summary>Where it listens, in the order of its endpoints.</summary>
+    public IReadOnlyList<Uri> Addresses { get; private set; } = [];
+
+    public int Id => _process.Id;
+
+    public string Output => string.Join('\n', _output);
+
+    /// <summary>Starts a service and waits until it listens on as many addresses as it has endpoints.</summary>
+    public static async Task<ServiceProcess> StartAsync(string project, Dictionary<string, string> settings)
+    {
+        var service = new ServiceProcess(project, settings);
+        await service.StartAsync();
+        return service;
+    }
+
+    /// <summary>Runs a service that is expected to end by itself.</summary>
+    public static async Task<(int ExitCode, string Output)> RunToItsEndAsync(string project, Dictionary<string, string> settings)
+    {
+        await using var service = new ServiceProcess(project, settings);
+        service.Launch(_ => { });
+        await service._process.WaitForExitAsync().WaitAsync(s_timeout);
+        return (service._process.ExitCode, service.Output);
+    }
+
+    /// <summary>SIGKILL: no handler runs, nothing is flushed.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync().WaitAsync(s_timeout);
+    }
+
+    /// <summary>SIGTERM, as run.sh and container engines send it.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> StopAsync()
+    {
+        if (!_process.HasExited)
+        {
+            Terminate(_process.Id);
+            await _process.WaitForExitAsync().WaitAsync(s_timeout);
+        }
+
+        return _process.ExitCode;
+    }
+
+    /// <summary>Starts it again, on the same addresses.</summary>
+    /// <param name="changed">Settings that are different from now on; an empty value is none.</param>
+    public async Task RestartAsync(params (string Key, string Value)[] changed)
+    {
+        foreach (var (key, value) in changed)
+        {
+            _settings[key] = value;
+        }
+
+        var endpoints = _settings.Keys.Where(key => key.StartsWith("Kestrel__Endpoints__", StringComparison.Ordinal) && key.EndsWith("__Url", StringComparison.Ordinal));
+        foreach (var (key, address) in endpoints.Order(StringComparer.Ordinal).Zip(Addresses).ToArray())
+        {
+            _settings[key] = address.ToString().TrimEnd('/');
+        }
+
+        _process.Dispose();
+        await StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            await KillAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private async Task StartAsync()
+    {
+        var endpoints = _settings.Keys.Count(key => key.EndsWith("__Url", StringComparison.Ordinal));
+        var listening = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var addresses = new List<Uri>();
+        Launch(line =>
+        {
+            if (ListeningOn().Match(line) is { Success: true } match)
+            {
+                lock (addresses)
+                {
+                    addresses.Add(new Uri(match.Groups[1].Value));
+                    if (addresses.Count == endpoints)
+                    {
+                        Addresses = [.. addresses];
+                        listening.TrySetResult();
+                    }
+                }
+            }
+        });
+        _process.Exited += (_, _) => listening.TrySetException(new InvalidOperationException($"{_project} ended:\n{Output}"));
+        _process.EnableRaisingEvents = true;
+        await listening.Task.WaitAsync(s_timeout);
+    }
+
+    private void Launch(Action<string> read)
+    {
+        _process = new Process
+        {
+            StartInfo = new ProcessStartInfo("dotnet", [Binary(_project)])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                WorkingDirectory = Path.GetTempPath(),
+            },
+        };
+        foreach (var (key, value) in _settings)
+        {
+            _process.StartInfo.Environment[key] = value;
+        }
+
+        void Read(object sender, DataReceivedEventArgs line)
+        {
+            if (line.Data is not null)
+            {
+                _output.Enqueue(line.Data);
+                read(line.Data);
+            }
+        }
+
+        _process.OutputDataReceived += Read;
+        _process.ErrorDataReceived += Read;
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    public static string RepositoryRoot => Metadata("RepositoryRoot");
+
+    /// <summary>Sends SIGTERM.</summary>
+    public static void Terminate(int processId) => Assert.Equal(0, SendSignal(processId, 15));
+
+    private static string Binary(string project) =>
+        Path.Combine(RepositoryRoot, project, "bin", Metadata("Configuration"), "net10.0", project + ".dll");
+
+    private static string Metadata(string key) =>
+        typeof(ServiceProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == key).Value!;
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int SendSignal(int pid, int signal);
+
+    [GeneratedRegex(@"Now listening on: (http://\S+)")]
+    private static partial Regex ListeningOn();
+}

@@ -1,0 +1,214 @@
+extern alias storage;
+
+using System.Diagnostics;
+using System.Net;
+using ChatHistory.Storage.V1;
+using ChatHistory.Tests.Processes;
+using Microsoft.EntityFrameworkCore;
+using storage::ChatHistory.StorageService.Database;
+using static ChatHistory.Tests.StorageService.Wire;
+
+namespace ChatHistory.Tests.StorageService;
+
+public sealed class DatabaseStartTests
+{
+    private const string OrphanRow =
+        """
+        CREATE TABLE IF NOT EXISTS __EFMigrationsLock (Id INTEGER NOT NULL PRIMARY KEY, Timestamp TEXT NOT NULL);
+        INSERT INTO __EFMigrationsLock (Id, Timestamp) VALUES (1, '2026-01-01 00:00:00');
+        """;
+
+    [Fact]
+    public async Task KilledMigration_DoesNotBlockTheNextStart()
+    {
+        using var folder = new TemporaryFolder();
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            database.Execute(OrphanRow);
+        }
+
+        await using var storage = await StorageFixture.StartAsync(folder.DatabasePath).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal("First Conversation", (await storage.GetSessionAsync("session_001")).Title);
+    }
+
+    [Fact]
+    public async Task KilledMigration_WithNothingPending_DoesNotBlockTheNextStart()
+    {
+        using var folder = new TemporaryFolder();
+        await using (await StorageFixture.StartAsync(folder.DatabasePath))
+        {
+        }
+
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            database.Execute(OrphanRow);
+        }
+
+        await using var storage = await StorageFixture.StartAsync(folder.DatabasePath).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal("First Conversation", (await storage.GetSessionAsync("session_001")).Title);
+    }
+
+    [Fact]
+    public void SecondOwner_IsToldWhatToDo()
+    {
+        using var folder = new TemporaryFolder();
+        using (DatabaseLock.Take(folder.DatabasePath))
+        {
+            var refused = Assert.Throws<DatabaseStartException>(() => DatabaseLock.Take(folder.DatabasePath));
+
+            Assert.Equal(
+                $"The lock {folder.DatabasePath}.lock is taken: another storage service owns {folder.DatabasePath}. "
+                + "Stop that one, or give this one a file of its own with Database:Path.",
+                refused.Message);
+        }
+
+        DatabaseLock.Take(folder.DatabasePath).Dispose();
+    }
+
+    [Fact]
+    public void UnusableDirectory_IsNamedWithUserAndRemedy()
+    {
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(folder.Path, "file");
+        File.WriteAllText(file, "");
+
+        var refused = Assert.Throws<DatabaseStartException>(() => DatabaseLock.Take(Path.Combine(file, "db", "chat.db")));
+
+        Assert.Contains($"{file}/db cannot be written by uid ", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("chown", refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"Database:Path (now {file}/db/chat.db)", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task DatabaseOfANewerVersion_IsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        await using (await StorageFixture.StartAsync(folder.DatabasePath))
+        {
+        }
+
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            database.Execute("INSERT INTO __EFMigrationsHistory VALUES ('29990101000000_Future', '99.0.0')");
+        }
+
+        var refused = await Assert.ThrowsAsync<DatabaseStartException>(
+            () => DatabaseMigrator.ApplyAsync($"Data Source={folder.DatabasePath}", CancellationToken.None));
+
+        Assert.Contains("29990101000000_Future", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Model_HasNoChangeWithoutAMigration()
+    {
+        using var context = new ChatHistoryDbContextFactory().CreateDbContext([]);
+
+        Assert.False(context.Database.HasPendingModelChanges());
+    }
+
+    [Fact]
+    public async Task SecondProcess_EndsWithAnErrorAndLeavesTheFirstAlone()
+    {
+        using var folder = new TemporaryFolder();
+        await using var first = await StorageFixture.StartAsync(folder.DatabasePath);
+
+        try
+        {
+            await using var second = await StartProcessAsync(folder);
+            await WaitForExitAsync(second.Id);
+            Assert.Equal(1, await second.StopAsync());
+        }
+        catch (InvalidOperationException)
+        {
+            // It had ended before it listened.
+        }
+
+        var log = await File.ReadAllTextAsync(Directory.GetFiles(Path.Combine(folder.Path, "logs")).Single());
+        Assert.Contains("another storage service owns", log, StringComparison.Ordinal);
+        Assert.Equal("First Conversation", (await first.GetSessionAsync("session_001")).Title);
+    }
+
+    [Fact]
+    public async Task Terminated_EndsCleanlyWithAnEmptyLog()
+    {
+        using var folder = new TemporaryFolder();
+        await using var service = await StartProcessAsync(folder);
+        using var client = new StorageClient(service.Addresses[0]);
+        await WaitUntilHealthyAsync(service);
+        await client.WriteAsync(AskNew(NewId(), "alice", Says("user", "Hi")).In());
+
+        Assert.Equal(0, await service.StopAsync());
+
+        Assert.Equal(["chat.db", "chat.db.lock"], Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public async Task TurnsOfTheLastProcess_AreInterruptedAndCanGoOn()
+    {
+        using var folder = new TemporaryFolder();
+        var silent = AskNew(NewId(), "alice", Says("user", "one"));
+        var talking = AskNew(NewId(), "alice", Says("user", "one"));
+        var followUp = Ask(talking.SessionId, Says("user", "two"));
+        await using (var before = await StorageFixture.StartAsync(folder.DatabasePath))
+        {
+            await before.WriteAsync(silent.In(), talking.In(), talking.Answered("1").In(), followUp.In(), followUp.SoFar("2, so f").In());
+        }
+
+        await using var storage = await StorageFixture.StartAsync(folder.DatabasePath);
+        var silentAnswer = (await storage.ListAsync(silent.SessionId))[1];
+        var followUpAnswer = (await storage.ListAsync(talking.SessionId))[3];
+
+        Assert.Equal((TurnStatus.Interrupted, ""), (silentAnswer.Status, silentAnswer.Content.Content));
+        Assert.Equal((TurnStatus.Interrupted, "2, so f"), (followUpAnswer.Status, followUpAnswer.Content.Content));
+        Assert.Empty(await storage.TranscriptAsync(silent.SessionId));
+        Assert.Equal(["user: one", "assistant: 1", "user: two", "assistant: 2, so f"], await storage.TranscriptAsync(talking.SessionId));
+
+        // The gateway lived on and goes on writing.
+        await storage.WriteOneAsync(followUp.SoFar("2, so far").In());
+        Assert.Equal(TurnStatus.InProgress, (await storage.ListAsync(talking.SessionId))[3].Status);
+        Assert.Equal(["user: one", "assistant: 1"], await storage.TranscriptAsync(talking.SessionId));
+
+        await storage.WriteOneAsync(followUp.Answered("2, so far so good").In());
+        Assert.Equal(["user: one", "assistant: 1", "user: two", "assistant: 2, so far so good"], await storage.TranscriptAsync(talking.SessionId));
+    }
+
+    internal static Task<ServiceProcess> StartProcessAsync(TemporaryFolder folder) =>
+        ServiceProcess.StartAsync("ChatHistory.StorageService", new Dictionary<string, string>
+        {
+            ["Kestrel__Endpoints__grpc__Url"] = "http://127.0.0.1:0",
+            ["Kestrel__Endpoints__http__Url"] = "http://127.0.0.1:0",
+            ["Database__Path"] = folder.DatabasePath,
+            ["Logs__Directory"] = Path.Combine(folder.Path, "logs"),
+        });
+
+    internal static async Task WaitUntilHealthyAsync(ServiceProcess service)
+    {
+        using var http = new HttpClient();
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        do
+        {
+            using var health = await http.GetAsync(new Uri(service.Addresses[1], "/health"), timeout.Token);
+            if (health.StatusCode == HttpStatusCode.OK)
+            {
+                return;
+            }
+        }
+        while (await pause.WaitForNextTickAsync(timeout.Token));
+    }
+
+    private static async Task WaitForExitAsync(int processId)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(processId);
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        }
+        catch (ArgumentException)
+        {
+            // It has ended already.
+        }
+    }
+}
