@@ -51,6 +51,8 @@ internal sealed class OtlpReceiver : IAsyncDisposable
 /// <summary>One span of an export, with as much of it as tests look at (opentelemetry/proto/trace/v1/trace.proto).</summary>
 internal sealed record ExportedSpan(string Service, string Name, string TraceId, string SpanId, string ParentId, Dictionary<string, string> Attributes)
 {
+    public override string ToString() => $"{Service}: {Name} {SpanId} below {ParentId}";
+
     public static IEnumerable<ExportedSpan> ReadAll(byte[] export)
     {
         // ExportTraceServiceRequest { ResourceSpans = 1 { Resource = 1 { attributes = 1 }, ScopeSpans = 2 { Span = 2 } } }

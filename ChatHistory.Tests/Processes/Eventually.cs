@@ -24,7 +24,8 @@ internal static class Eventually
 
             if (Stopwatch.GetElapsedTime(began) > (limit ?? DefaultLimit))
             {
-                Assert.Fail($"After {Stopwatch.GetElapsedTime(began)} it was still: {answer}");
+                var shown = answer is IEnumerable<object> list ? string.Join('\n', list) : $"{answer}";
+                Assert.Fail($"After {Stopwatch.GetElapsedTime(began)} it was still: {shown}");
             }
 
             await pause.WaitForNextTickAsync();
