@@ -20,6 +20,8 @@ public static class Telemetry
     /// </summary>
     private static readonly PathString s_batchedWrite = "/chathistory.storage.v1.Turns/Write";
 
+    private const string GrpcClientSource = "Grpc.Net.Client";
+
     internal const string OtlpEndpointKey = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
     internal static void AddTelemetry(this WebApplicationBuilder builder, string serviceName)
@@ -35,6 +37,8 @@ public static class Telemetry
             })
             .WithTracing(tracing => tracing
                 .AddSource(Prefix + ".*")
+                // A gRPC client makes an activity of its own around the HTTP call: not exported, it would be a hole in the trace.
+                .AddSource(GrpcClientSource)
                 .AddAspNetCoreInstrumentation(options => options.Filter = IsWorthASpan)
                 .AddHttpClientInstrumentation())
             .WithMetrics(metrics => metrics

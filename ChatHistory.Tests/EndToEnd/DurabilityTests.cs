@@ -92,9 +92,9 @@ public sealed class DurabilityTests(ITestOutputHelper output)
         while (!enough.IsCancellationRequested)
         {
             var prompt = NewPrompt();
-            var text = ledger.Texts[prompt] = string.Concat(Enumerable.Range(0, random.Next(10, 60)).Select(i => $"{i} 字 é {random.Next(1000)}. "));
+            var text = ledger.Texts[prompt] = string.Concat(Enumerable.Range(0, random.Next(5, 30)).Select(i => $"{i} 字 é {random.Next(1000)}. "));
             var stream = random.Next(3) > 0;
-            var body = Body(prompt, stream, $$"""{"text":"{{text}}","token_ms":2}""", sessionId is null ? null : $"\"session_id\":\"{sessionId}\"");
+            var body = Body(prompt, stream, $$"""{"text":"{{text}}","token_ms":5}""", sessionId is null ? null : $"\"session_id\":\"{sessionId}\"");
             try
             {
                 sessionId = stream ? await StreamedAsync(client, body, ledger) : await WholeAsync(client, body, ledger);

@@ -141,6 +141,45 @@ public sealed class OpenAISdkTests(PersonalSystem system) : IClassFixture<Person
         Assert.Equal("failed", (await StoredAsync())[1].GetProperty("status").GetString());
     }
 
+    [Fact]
+    public async Task Cancellation_StopsTheModel_AndKeepsWhatHadCome()
+    {
+        var options = new ChatCompletionOptions { EndUserId = _user };
+        options.Patch.Set("$.simulator"u8, BinaryData.FromString("""{"tokens":4000,"token_ms":10}"""));
+        using var leaving = new CancellationTokenSource();
+        var seen = new StringBuilder();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var update in Chat.CompleteChatStreamingAsync([new UserChatMessage("Hello cancellation")], options, leaving.Token))
+            {
+                seen.Append(string.Concat(update.ContentUpdate.Select(part => part.Text)));
+                if (seen.Length > 50)
+                {
+                    await leaving.CancelAsync();
+                }
+            }
+        });
+
+        await system.Simulator.WaitForOutcomeAsync("Hello cancellation", "aborted");
+        var stored = await Eventually.GetAsync(async () => (await StoredAsync())[1], answer => answer.GetProperty("status").GetString() != "in_progress");
+        Assert.Equal("cancelled", stored.GetProperty("status").GetString());
+        Assert.StartsWith(seen.ToString(), stored.GetProperty("content").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task WrongKey_IsUnauthorized()
+    {
+        await using var keyed = await RunningSystem.StartAsync(settings: ("Identity__AdminKey", RunningSystem.AdminKey));
+        var client = new OpenAIClient(
+            new ApiKeyCredential("wrong"), new OpenAIClientOptions { Endpoint = new Uri(keyed.Client.BaseAddress!, "/v1"), RetryPolicy = new ClientRetryPolicy(0) });
+
+        var exception = await Assert.ThrowsAsync<ClientResultException>(() => client.GetChatClient(RunningSystem.Model).CompleteChatAsync("Hello"));
+
+        Assert.Equal(401, exception.Status);
+        Assert.Contains("The API key is not valid here", exception.Message, StringComparison.Ordinal);
+    }
+
     private async Task<JsonElement[]> SessionsAsync() =>
         [.. (await system.Client.GetJsonAsync($"/v1/sessions?user_id={_user}")).Body.GetProperty("sessions").EnumerateArray()];
 
