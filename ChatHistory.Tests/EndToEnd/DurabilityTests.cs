@@ -59,7 +59,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
         await using var system = await RunningSystem.StartAsync();
         using var simulator = new SimulatorProbe(system.Simulator!);
         var (shortOne, longOne) = (NewPrompt(), NewPrompt());
-        var shortAnswer = system.Client.StreamAsync(Body(shortOne, stream: true, """{"tokens":100,"token_ms":20}"""));
+        var shortAnswer = system.Client.StreamAsync(Body(shortOne, stream: true, """{"tokens":150,"token_ms":40}"""));
         var longAnswer = system.Client.StreamAsync(Body(longOne, stream: true, """{"tokens":10000,"token_ms":20}"""));
         await simulator.WaitForOutcomeAsync(shortOne, "running");
         await simulator.WaitForOutcomeAsync(longOne, "running");

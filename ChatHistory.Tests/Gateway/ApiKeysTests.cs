@@ -1,6 +1,9 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
 using System.Net;
 using System.Text;
 using ChatHistory.Tests.Processes;
+using OpenAI;
 using static ChatHistory.Tests.Processes.ChatRequests;
 
 namespace ChatHistory.Tests.Gateway;
@@ -92,6 +95,18 @@ public sealed class ApiKeysTests(KeyedSystem system) : IClassFixture<KeyedSystem
         await connection.ReadUntilAsync(_ => true);
 
         Assert.StartsWith("HTTP/1.1 401 ", connection.Head, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task WrongKey_HasItsSentenceInTheOfficialClient()
+    {
+        var openAI = new OpenAIClient(
+            new ApiKeyCredential("wrong"), new OpenAIClientOptions { Endpoint = new Uri(Anonymous.BaseAddress!, "/v1"), RetryPolicy = new ClientRetryPolicy(0) });
+
+        var exception = await Assert.ThrowsAsync<ClientResultException>(() => openAI.GetChatClient(RunningSystem.Model).CompleteChatAsync("Hello"));
+
+        Assert.Equal(401, exception.Status);
+        Assert.Contains("The API key is not valid here", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

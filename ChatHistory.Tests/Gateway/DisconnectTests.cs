@@ -54,7 +54,7 @@ public sealed class DisconnectTests(PersonalSystem system) : IClassFixture<Perso
     public async Task OnDisconnectContinue_FinishesWithoutTheClient(bool stream)
     {
         var prompt = NewPrompt();
-        const string Slow = """{"tokens":100,"token_ms":5}""";
+        const string Slow = """{"tokens":150,"token_ms":20}""";
         var connection = await RawConnection.PostAsync(Gateway, Completions, Body(prompt, stream, Slow, $"\"on_disconnect\":\"continue\",\"user\":\"{prompt}\""));
         await system.Simulator.WaitForOutcomeAsync(prompt, "running");
 
