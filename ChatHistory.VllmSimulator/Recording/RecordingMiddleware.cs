@@ -28,6 +28,7 @@ internal static class RecordingMiddleware
     private static async Task RecordAsync(HttpContext context, RequestDelegate next, RequestLog log, TimeProvider time, CancellationToken cancellationToken)
     {
         RecordedRequest? recorded = null;
+        var left = false;
         try
         {
             // As vLLM's validate_json_request.
@@ -43,16 +44,17 @@ internal static class RecordingMiddleware
             context.Features.Set(recorded);
             await next(context);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // The client left, which ends a generation as vLLM ends it: silently.
+            left = true;
         }
         finally
         {
             if (recorded is not null)
             {
                 recorded.Status = context.Response.StatusCode;
-                recorded.Outcome = cancellationToken.IsCancellationRequested ? RecordedOutcome.Aborted : RecordedOutcome.Answered;
+                recorded.Outcome = left || cancellationToken.IsCancellationRequested ? RecordedOutcome.Aborted : RecordedOutcome.Answered;
             }
         }
     }

@@ -53,9 +53,12 @@ internal sealed class EventStream(HttpContext context, Script script, TimeProvid
 
         Frame(json.Span);
         var flush = _body.FlushAsync(cancellationToken);
-        return flush.IsCompletedSuccessfully ? new(!flush.Result.IsCompleted) : Awaited(flush);
+        return flush.IsCompletedSuccessfully ? new(IsReceived(flush.Result)) : Awaited(flush);
 
-        static async ValueTask<bool> Awaited(ValueTask<FlushResult> flush) => !(await flush).IsCompleted;
+        static async ValueTask<bool> Awaited(ValueTask<FlushResult> flush) => IsReceived(await flush);
+
+        // Nobody reads any more. RequestAborted says so too, but a moment later.
+        static bool IsReceived(FlushResult flush) => !flush.IsCompleted ? true : throw new OperationCanceledException("The client has left.");
     }
 
     /// <summary>Sends <c>[DONE]</c>.</summary>
