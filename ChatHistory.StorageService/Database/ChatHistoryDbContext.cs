@@ -1,6 +1,7 @@
 using ChatHistory.StorageService.ApiKeys;
 using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Users;
 using Microsoft.EntityFrameworkCore;
 
@@ -14,6 +15,10 @@ internal sealed class ChatHistoryDbContext(DbContextOptions<ChatHistoryDbContext
     public DbSet<Session> Sessions => Set<Session>();
 
     public DbSet<Message> Messages => Set<Message>();
+
+    public DbSet<StoredFrames> Frames => Set<StoredFrames>();
+
+    public DbSet<IdempotencyKey> IdempotencyKeys => Set<IdempotencyKey>();
 
     public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
 

@@ -59,6 +59,18 @@ internal sealed class Message
     /// <summary>JSON: <c>{"code":"upstream_error","message":"..."}</c>.</summary>
     public string? Error { get; init; }
 
+    /// <summary>The session's owner, on answers only: for the list of a user's completions.</summary>
+    public string? UserId { get; init; }
+
+    /// <summary>JSON object of the client's.</summary>
+    public string? Metadata { get; init; }
+
+    /// <summary>JSON object: the parameters of the request that this row answers.</summary>
+    public string? Request { get; init; }
+
+    /// <summary>How many messages at the beginning of its path the model was not shown, because they did not fit.</summary>
+    public int? Omitted { get; init; }
+
     /// <summary>When the row was last written; the lease of a turn in progress.</summary>
     public string? UpdatedAt { get; init; }
 }

@@ -42,6 +42,10 @@ internal sealed class MessageConfiguration : IEntityTypeConfiguration<Message>
         message.Property(m => m.TraceId).HasColumnName("trace_id").HasColumnOrder(23);
         message.Property(m => m.Error).HasColumnName("error").HasColumnOrder(24);
         message.Property(m => m.UpdatedAt).HasColumnName("updated_at").HasColumnType("DATETIME").HasDefaultValueSql("CURRENT_TIMESTAMP").HasColumnOrder(25);
+        message.Property(m => m.UserId).HasColumnName("user_id").HasColumnOrder(26);
+        message.Property(m => m.Metadata).HasColumnName("metadata").HasColumnOrder(27);
+        message.Property(m => m.Request).HasColumnName("request").HasColumnOrder(28);
+        message.Property(m => m.Omitted).HasColumnName("omitted").HasColumnOrder(29);
 
         message.HasOne<Session>().WithMany().HasForeignKey(m => m.SessionId).OnDelete(DeleteBehavior.Cascade);
 
@@ -52,5 +56,12 @@ internal sealed class MessageConfiguration : IEntityTypeConfiguration<Message>
         message.HasIndex(m => new { m.SessionId, m.Seq }).IsUnique().HasDatabaseName("idx_messages_session_seq");
         // The turns in progress, oldest lease first: a handful of rows, so it costs the hot path next to nothing.
         message.HasIndex(m => m.UpdatedAt).HasFilter("status = 'in_progress'").HasDatabaseName("idx_messages_in_progress");
+        // The transcript that a request continues is found by its hash, not by its text.
+        message.HasIndex(m => m.PrefixHash).HasFilter("prefix_hash IS NOT NULL").HasDatabaseName("idx_messages_prefix_hash");
+        // The branches behind a message.
+        message.HasIndex(m => m.ParentId).HasFilter("parent_id IS NOT NULL").HasDatabaseName("idx_messages_parent");
+        // A completion by OpenAI's id of it, and a user's completions in order.
+        message.HasIndex(m => m.CompletionId).HasFilter("completion_id IS NOT NULL").HasDatabaseName("idx_messages_completion");
+        message.HasIndex(m => new { m.UserId, m.MessageId }).HasFilter("completion_id IS NOT NULL").HasDatabaseName("idx_messages_user_completions");
     }
 }

@@ -67,6 +67,16 @@ internal static class MessageMapping
             message.TraceId = row.TraceId;
         }
 
+        if (row.Metadata is not null)
+        {
+            message.Metadata = row.Metadata;
+        }
+
+        if (row.Request is not null)
+        {
+            message.Request = row.Request;
+        }
+
         return message;
     }
 

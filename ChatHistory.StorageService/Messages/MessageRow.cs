@@ -11,8 +11,9 @@ internal readonly record struct MessageRow(string MessageId, string SessionId, s
         INSERT INTO messages (
             message_id, session_id, role, content, model, tokens, created_at, parent_id, seq, status,
             content_parts, tool_calls, tool_call_id, name, reasoning, extra, prefix_hash,
-            finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, updated_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?7)
+            finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, updated_at,
+            user_id, metadata, request)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?7, ?26, ?27, ?28)
         """;
 
     public string Status { get; init; } = MessageStatus.Completed;
@@ -39,11 +40,19 @@ internal readonly record struct MessageRow(string MessageId, string SessionId, s
 
     public string? Error { get; init; }
 
+    /// <summary>The session's owner; given on answers only.</summary>
+    public string? UserId { get; init; }
+
+    public string? Metadata { get; init; }
+
+    public string? Request { get; init; }
+
     public void InsertInto(PreparedConnection database, string now) =>
         database.Execute(
             Insert,
             MessageId, SessionId, Content.Role, Content.Content, Model, Tokens, now, ParentId, Seq, Status,
             Content.ContentPartsOrNull(), Content.ToolCallsOrNull(), Content.ToolCallIdOrNull(), Content.NameOrNull(),
             Content.ReasoningOrNull(), Content.ExtraOrNull(), PrefixHash,
-            FinishReason, PromptTokens, TtftMs, DurationMs, CompletionId, RequestId, TraceId, Error);
+            FinishReason, PromptTokens, TtftMs, DurationMs, CompletionId, RequestId, TraceId, Error,
+            UserId, Metadata, Request);
 }

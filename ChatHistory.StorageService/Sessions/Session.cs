@@ -37,6 +37,9 @@ internal sealed class Session
     /// <summary>The message that the next turn continues from: the end of the path that is replayed.</summary>
     public string? HeadMessageId { get; init; }
 
+    /// <summary>Of a fork: the message of another session from which it continues. The path goes on there; nothing was copied.</summary>
+    public string? ForkedFrom { get; init; }
+
     public V1.Session ToContract()
     {
         var session = new V1.Session
@@ -59,6 +62,11 @@ internal sealed class Session
         if (HeadMessageId is not null)
         {
             session.HeadMessageId = HeadMessageId;
+        }
+
+        if (ForkedFrom is not null)
+        {
+            session.ForkedFrom = ForkedFrom;
         }
 
         return session;

@@ -13,6 +13,7 @@ internal sealed class SessionConfiguration : IEntityTypeConfiguration<Session>
             table.HasTrigger("sessions_inserted");
             table.HasTrigger("sessions_deleted");
             table.HasTrigger("sessions_given_away");
+            table.HasTrigger("sessions_given_away_with_messages");
             table.HasTrigger("sessions_inserted_without_times");
         });
         session.HasKey(s => s.SessionId);
@@ -28,6 +29,7 @@ internal sealed class SessionConfiguration : IEntityTypeConfiguration<Session>
         session.Property(s => s.CompletionTokens).HasColumnName("completion_tokens").HasDefaultValue(0L).HasColumnOrder(9);
         session.Property(s => s.Metadata).HasColumnName("metadata").HasColumnOrder(10);
         session.Property(s => s.HeadMessageId).HasColumnName("head_message_id").HasColumnOrder(11);
+        session.Property(s => s.ForkedFrom).HasColumnName("forked_from").HasColumnOrder(12);
 
         session.HasOne<User>().WithMany().HasForeignKey(s => s.UserId).OnDelete(DeleteBehavior.NoAction);
 
@@ -36,5 +38,7 @@ internal sealed class SessionConfiguration : IEntityTypeConfiguration<Session>
         session.HasIndex(s => new { s.IsActive, s.UpdatedAt }).IsDescending(false, true).HasDatabaseName("idx_sessions_active");
         // A user's list, newest activity first, by cursor.
         session.HasIndex(s => new { s.UserId, s.UpdatedAt, s.SessionId }).IsDescending(false, true, true).HasDatabaseName("idx_sessions_user_updated");
+        // The forks of a message, when its session is deleted.
+        session.HasIndex(s => s.ForkedFrom).HasFilter("forked_from IS NOT NULL").HasDatabaseName("idx_sessions_forked_from");
     }
 }

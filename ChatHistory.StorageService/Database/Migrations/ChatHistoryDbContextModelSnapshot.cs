@@ -121,6 +121,11 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasColumnName("finish_reason")
                         .HasColumnOrder(17);
 
+                    b.Property<string>("Metadata")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("metadata")
+                        .HasColumnOrder(27);
+
                     b.Property<string>("Model")
                         .HasColumnType("TEXT")
                         .HasColumnName("model")
@@ -130,6 +135,11 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("name")
                         .HasColumnOrder(13);
+
+                    b.Property<int?>("Omitted")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("omitted")
+                        .HasColumnOrder(29);
 
                     b.Property<string>("ParentId")
                         .HasColumnType("TEXT")
@@ -150,6 +160,11 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("reasoning")
                         .HasColumnOrder(14);
+
+                    b.Property<string>("Request")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("request")
+                        .HasColumnOrder(28);
 
                     b.Property<string>("RequestId")
                         .HasColumnType("TEXT")
@@ -215,10 +230,27 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasColumnOrder(25)
                         .HasDefaultValueSql("CURRENT_TIMESTAMP");
 
+                    b.Property<string>("UserId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("user_id")
+                        .HasColumnOrder(26);
+
                     b.HasKey("MessageId");
+
+                    b.HasIndex("CompletionId")
+                        .HasDatabaseName("idx_messages_completion")
+                        .HasFilter("completion_id IS NOT NULL");
 
                     b.HasIndex("CreatedAt")
                         .HasDatabaseName("idx_messages_created_at");
+
+                    b.HasIndex("ParentId")
+                        .HasDatabaseName("idx_messages_parent")
+                        .HasFilter("parent_id IS NOT NULL");
+
+                    b.HasIndex("PrefixHash")
+                        .HasDatabaseName("idx_messages_prefix_hash")
+                        .HasFilter("prefix_hash IS NOT NULL");
 
                     b.HasIndex("Role")
                         .HasDatabaseName("idx_messages_role");
@@ -233,6 +265,10 @@ namespace ChatHistory.StorageService.Database.Migrations
                     b.HasIndex("SessionId", "Seq")
                         .IsUnique()
                         .HasDatabaseName("idx_messages_session_seq");
+
+                    b.HasIndex("UserId", "MessageId")
+                        .HasDatabaseName("idx_messages_user_completions")
+                        .HasFilter("completion_id IS NOT NULL");
 
                     b.ToTable("messages", null, t =>
                         {
@@ -266,6 +302,11 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasColumnName("created_at")
                         .HasColumnOrder(3)
                         .HasDefaultValueSql("CURRENT_TIMESTAMP");
+
+                    b.Property<string>("ForkedFrom")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("forked_from")
+                        .HasColumnOrder(12);
 
                     b.Property<string>("HeadMessageId")
                         .HasColumnType("TEXT")
@@ -331,6 +372,10 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .IsDescending()
                         .HasDatabaseName("idx_sessions_created_at");
 
+                    b.HasIndex("ForkedFrom")
+                        .HasDatabaseName("idx_sessions_forked_from")
+                        .HasFilter("forked_from IS NOT NULL");
+
                     b.HasIndex("UserId")
                         .HasDatabaseName("idx_sessions_user_id");
 
@@ -352,6 +397,63 @@ namespace ChatHistory.StorageService.Database.Migrations
 
                             t.HasTrigger("sessions_inserted_without_times");
                         });
+                });
+
+            modelBuilder.Entity("ChatHistory.StorageService.Turns.IdempotencyKey", b =>
+                {
+                    b.Property<string>("UserId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("user_id");
+
+                    b.Property<string>("Key")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("key");
+
+                    b.Property<string>("CreatedAt")
+                        .IsRequired()
+                        .HasColumnType("DATETIME")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("MessageId")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("message_id");
+
+                    b.Property<byte[]>("RequestHash")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("request_hash");
+
+                    b.HasKey("UserId", "Key");
+
+                    b.HasIndex("CreatedAt")
+                        .HasDatabaseName("idx_idempotency_keys_created_at");
+
+                    b.ToTable("idempotency_keys", (string)null);
+                });
+
+            modelBuilder.Entity("ChatHistory.StorageService.Turns.StoredFrames", b =>
+                {
+                    b.Property<string>("MessageId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("message_id");
+
+                    b.Property<long>("First")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("first");
+
+                    b.Property<int>("Count")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("count");
+
+                    b.Property<byte[]>("Data")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("data");
+
+                    b.HasKey("MessageId", "First");
+
+                    b.ToTable("frames", (string)null);
                 });
 
             modelBuilder.Entity("ChatHistory.StorageService.Users.User", b =>
@@ -419,6 +521,15 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .WithMany()
                         .HasForeignKey("UserId")
                         .OnDelete(DeleteBehavior.NoAction)
+                        .IsRequired();
+                });
+
+            modelBuilder.Entity("ChatHistory.StorageService.Turns.StoredFrames", b =>
+                {
+                    b.HasOne("ChatHistory.StorageService.Messages.Message", null)
+                        .WithMany()
+                        .HasForeignKey("MessageId")
+                        .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired();
                 });
 #pragma warning restore 612, 618
