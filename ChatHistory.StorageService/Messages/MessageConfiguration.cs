@@ -57,7 +57,7 @@ internal sealed class MessageConfiguration : IEntityTypeConfiguration<Message>
         // The turns in progress, oldest lease first: a handful of rows, so it costs the hot path next to nothing.
         message.HasIndex(m => m.UpdatedAt).HasFilter("status = 'in_progress'").HasDatabaseName("idx_messages_in_progress");
         // The transcript that a request continues is found by its hash, not by its text.
-        message.HasIndex(m => m.PrefixHash).HasFilter("prefix_hash IS NOT NULL").HasDatabaseName("idx_messages_prefix_hash");
+        message.HasIndex(m => new { m.PrefixHash, m.SessionId }).HasFilter("prefix_hash IS NOT NULL").HasDatabaseName("idx_messages_prefix_hash");
         // The branches behind a message.
         message.HasIndex(m => m.ParentId).HasFilter("parent_id IS NOT NULL").HasDatabaseName("idx_messages_parent");
         // A completion by OpenAI's id of it, and a user's completions in order.

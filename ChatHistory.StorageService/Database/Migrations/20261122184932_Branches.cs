@@ -101,7 +101,7 @@ namespace ChatHistory.StorageService.Database.Migrations
             migrationBuilder.CreateIndex(
                 name: "idx_messages_prefix_hash",
                 table: "messages",
-                column: "prefix_hash",
+                columns: new[] { "prefix_hash", "session_id" },
                 filter: "prefix_hash IS NOT NULL");
 
             migrationBuilder.CreateIndex(

@@ -248,7 +248,7 @@ namespace ChatHistory.StorageService.Database.Migrations
                         .HasDatabaseName("idx_messages_parent")
                         .HasFilter("parent_id IS NOT NULL");
 
-                    b.HasIndex("PrefixHash")
+                    b.HasIndex("PrefixHash", "SessionId")
                         .HasDatabaseName("idx_messages_prefix_hash")
                         .HasFilter("prefix_hash IS NOT NULL");
 
@@ -392,6 +392,8 @@ namespace ChatHistory.StorageService.Database.Migrations
                             t.HasTrigger("sessions_deleted");
 
                             t.HasTrigger("sessions_given_away");
+
+                            t.HasTrigger("sessions_given_away_with_messages");
 
                             t.HasTrigger("sessions_inserted");
 
