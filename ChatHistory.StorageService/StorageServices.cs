@@ -36,6 +36,7 @@ internal static class StorageServices
         builder.Services.AddHostedService<DatabaseInitializer>();
         builder.Services.AddHostedService(services => services.GetRequiredService<WalCheckpointer>());
         builder.Services.AddHostedService<AbandonedTurnReaper>();
+        builder.Services.AddHostedService<ExpirySweeper>();
         builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database");
 
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxMessageBytes + GrpcFrameBytes);

@@ -7,7 +7,8 @@ using ChatHistory.StorageService.Users;
 namespace ChatHistory.StorageService.Turns;
 
 /// <summary>
-/// Starts a turn: finds or creates the session, stores the request's new messages and the answer's row with status in_progress.
+/// Starts a turn: finds its place in the tree (<see cref="TurnPlaceFinder"/>), stores the request's new messages and the answer's row with status
+/// in_progress. Or finds that a first sending of the request has done so already (<see cref="FoundTurn"/>).
 /// </summary>
 /// <remarks>
 /// The session's head does not move yet. It moves when the turn ends with something to continue from, so that a question which no model
@@ -15,162 +16,212 @@ namespace ChatHistory.StorageService.Turns;
 /// </remarks>
 internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size) : TurnCommand(scope, size)
 {
-    private const string SelectParent = "SELECT session_id, parent_id FROM messages WHERE message_id = ?1";
-
-    private const string SelectHash = "SELECT prefix_hash FROM messages WHERE message_id = ?1";
-
     private static readonly MessageContent s_emptyAnswer = new() { Role = "assistant" };
 
-    private SessionHead? _readHead;
-    private List<MessageContent>? _readHistory;
+    private string? _readEnd;
+    private byte[]? _readHash;
+    private List<MessageContent>? _read;
 
     public override string Operation => "begin_turn";
 
     /// <summary>
     /// Reads the history on a reader's connection before the command queues, so that long conversations do not hold up the writer.
-    /// What was read is used only if the session's head is still the same.
+    /// What was read is used only if the history's end is still the same.
     /// </summary>
     public void ReadAhead(DatabaseFile file)
     {
-        if (turn.NewSession is not null)
+        if (turn.NewSession is not null || turn.Placement is not (Placement.AfterHead or Placement.AfterParent))
         {
             return;
         }
 
         file.Read(reader =>
         {
-            _readHead = SessionHead.Find(reader, turn.SessionId);
-            if (_readHead is { MessageId: not null } && Scope.Allows(_readHead.UserId) && !_readHead.IsRepeatedBy(turn.Input, out _))
+            if (turn.Placement == Placement.AfterParent)
             {
-                _readHistory = StoredPath.Read(reader, turn.SessionId, _readHead.MessageId);
+                var parent = StoredMessage.Find(reader, turn.ParentMessageId);
+                (_readEnd, _readHash) = (parent?.MessageId, parent?.Hash);
+            }
+            else if (SessionHead.Find(reader, turn.SessionId) is { } head && Scope.Allows(head.UserId) && !head.IsRepeatedBy(turn.Input, out _))
+            {
+                (_readEnd, _readHash) = (head.MessageId, head.Hash);
             }
 
-            return _readHead;
+            _read = _readEnd is null ? null : StoredPath.Read(reader, turn.SessionId, _readEnd);
+            return _read;
         });
     }
 
     protected override WriteResult Write(PreparedConnection database, string now)
     {
-        if (SessionHead.Find(database, turn.SessionId) is not { } head)
+        if (StoredMessage.Find(database, turn.AnswerMessageId) is { } sent)
         {
-            return turn.NewSession is null ? SessionNotFound() : BeginSession(database, now);
+            return SentAgain(database, sent);
         }
 
-        if (!Scope.Allows(head.UserId))
+        var place = new TurnPlaceFinder(database, turn, Scope, end => ReadHistory(database, end), now).Find();
+        if (place.Refusal is not null)
         {
-            return SessionNotFound();
+            return place.Refusal;
         }
 
-        if (IsStored(database, turn.AnswerMessageId, out var answersSession, out var answersParent))
+        var start = place.Start!;
+        if (turn.Idempotency is { } idempotency)
         {
-            return answersSession == turn.SessionId ? SentAgain(database, head, answersParent) : Invalid("answer_message_id is in use");
+            if (!FoundTurn.TryFind(database, start.UserId, idempotency, out var first))
+            {
+                return Refuse(Refusal.Types.Reason.KeyReused, "idempotency.key was used for another request");
+            }
+
+            if (first is not null && IsToBeGivenAgain(first))
+            {
+                return FoundTurn.ToResult(first);
+            }
+
+            if (first is { ParentId: not null })
+            {
+                start = BehindTheSameQuestion(database, place, first);
+            }
+        }
+        else if (turn.Repeated && start.ParentId is not null && start.AlreadyStored == turn.Input.Count
+            && StoredMessage.Find(database, start.ParentId)?.FindAnswer(database) is { } earlier
+            && IsToBeGivenAgain(earlier) && string.CompareOrdinal(earlier.CreatedAt, TurnPlace.RepetitionsAfter(now)) > 0)
+        {
+            return FoundTurn.ToResult(earlier);
         }
 
-        var (history, alreadyStored) = Continue(database, head);
-        head.Count(database, turn.SessionId, turn.Input.Count - alreadyStored + 1, now);
-        var userMessageId = WriteMessages(database, head, alreadyStored, now);
-        return Begun(history, alreadyStored, userMessageId);
+        if (turn.HasSupersedes)
+        {
+            FoundTurn.Supersede(database, turn.Supersedes, now);
+        }
+
+        return Begin(database, start, place.IsNewSession, now);
     }
 
-    private WriteResult BeginSession(PreparedConnection database, string now)
+    private bool IsToBeGivenAgain(StoredMessage answer) => answer.IsUsable && !(turn.HasSupersedes && turn.Supersedes == answer.MessageId);
+
+    /// <summary>The first sending's question is stored; its answer failed, was given up, or is to be superseded.</summary>
+    private TurnStart BehindTheSameQuestion(PreparedConnection database, TurnPlace place, StoredMessage first)
     {
-        SessionRows.Insert(database, turn.SessionId, turn.NewSession, turn.Input.Count + 1, now);
-        var userMessageId = WriteMessages(database, new SessionHead(turn.NewSession.UserId, MessageId: null, Hash: null, LastSeq: 0), alreadyStored: 0, now);
-        return Begun([], 0, userMessageId);
+        var head = SessionHead.Find(database, first.SessionId)!;
+        var requestId = OpenTurn.Find(database, first.SessionId, first.MessageId)?.Answer?.RequestId;
+        return new TurnStart(first.SessionId, head.UserId, first.ParentId, StoredMessage.Find(database, first.ParentId!)?.Hash, head.LastSeq, turn.Input.Count)
+        {
+            HistoryEnd = place.Start!.HistoryEnd is null ? null : OpenTurn.FindStart(database, first.ParentId, requestId),
+        };
+    }
+
+    private WriteResult Begin(PreparedConnection database, TurnStart start, bool isNewSession, string now)
+    {
+        var rows = turn.Input.Count - start.AlreadyStored + 1;
+        if (isNewSession)
+        {
+            SessionRows.Insert(database, start.SessionId, turn.NewSession, rows, now);
+        }
+        else
+        {
+            SessionHead.Count(database, start.SessionId, start.UserId, rows, now);
+        }
+
+        var history = ReadHistory(database, start.HistoryEnd);
+        var omitted = StoredMessage.FindOmitted(database, start.HistoryEnd);
+        var userMessageId = WriteMessages(database, start, now);
+        if (turn.Idempotency is { } idempotency)
+        {
+            FoundTurn.Remember(database, start.UserId, idempotency, turn.AnswerMessageId, now);
+        }
+
+        return Begun(start.SessionId, history, omitted, start.AlreadyStored, userMessageId);
     }
 
     /// <summary>Adds the new input and the answer's row; returns the message that the answer follows.</summary>
-    private string? WriteMessages(PreparedConnection database, SessionHead head, int alreadyStored, string now)
+    private string? WriteMessages(PreparedConnection database, TurnStart start, string now)
     {
-        var (parentId, hash, seq) = (head.MessageId, head.HashBeforeNext, head.LastSeq);
-        foreach (var message in turn.Input.Skip(alreadyStored))
+        var (parentId, hash, seq) = (start.ParentId, start.Hash, start.LastSeq);
+        foreach (var message in turn.Input.Skip(start.AlreadyStored))
         {
             hash = PrefixHash.After(hash, message.Content.Digest.Span);
-            (NewRow(message.MessageId, parentId, ++seq, message.Content) with { PrefixHash = hash }).InsertInto(database, now);
+            (NewRow(start.SessionId, message.MessageId, parentId, ++seq, message.Content) with { PrefixHash = hash }).InsertInto(database, now);
             parentId = message.MessageId;
         }
 
-        var answer = NewRow(turn.AnswerMessageId, parentId, ++seq, s_emptyAnswer) with
+        var answer = NewRow(start.SessionId, turn.AnswerMessageId, parentId, ++seq, s_emptyAnswer) with
         {
             Status = MessageStatus.InProgress,
             Model = turn.Model is "" ? null : turn.Model,
+            UserId = start.UserId,
+            Metadata = turn.HasMetadata ? turn.Metadata : null,
+            Request = turn.HasRequest ? turn.Request : null,
         };
         answer.InsertInto(database, now);
         return parentId;
     }
 
-    private MessageRow NewRow(string messageId, string? parentId, long seq, MessageContent content) =>
-        new(messageId, turn.SessionId, parentId, seq, content)
+    private MessageRow NewRow(string sessionId, string messageId, string? parentId, long seq, MessageContent content) =>
+        new(messageId, sessionId, parentId, seq, content)
         {
             RequestId = turn.RequestId is "" ? null : turn.RequestId,
             TraceId = turn.TraceId is "" ? null : turn.TraceId,
         };
 
-    /// <summary>
-    /// How the request continues the session. Either it repeats the whole transcript, and then its own messages are the prompt; or its
-    /// messages are new, apart from the system prompt that clients send each time, and the stored ones come before them.
-    /// </summary>
-    private (List<MessageContent> History, int AlreadyStored) Continue(PreparedConnection database, SessionHead head)
+    private List<MessageContent> ReadHistory(PreparedConnection database, string? end)
     {
-        if (head.IsRepeatedBy(turn.Input, out var repeated))
+        if (end is null)
         {
-            return ([], repeated);
+            return [];
         }
 
-        var history = _readHistory is not null && head.IsSameAs(_readHead)
-            ? _readHistory
-            : StoredPath.Read(database, turn.SessionId, head.MessageId);
-        var instructions = history.Where(message => message.IsInstruction()).ToList();
-        var alreadyStored = turn.Input
-            .TakeWhile(message => message.Content.IsInstruction() && instructions.Exists(message.Content.SaysTheSameAs))
-            .Count();
-        return (history, alreadyStored);
+        // The hash tells when an answer was repaired meanwhile.
+        return _read is not null && _readEnd == end && _readHash.AsSpan().SequenceEqual(StoredMessage.Find(database, end)?.Hash)
+            ? _read
+            : StoredPath.Read(database, turn.SessionId, end);
     }
 
-    /// <summary>The answer that was lost: the same, made from the rows that the first sending left.</summary>
-    private WriteResult SentAgain(PreparedConnection database, SessionHead head, string? answersParent)
+    /// <summary>The answer to a command that was lost: the same, made from the rows that the first sending left.</summary>
+    private WriteResult SentAgain(PreparedConnection database, StoredMessage answer)
     {
+        if (SessionHead.Find(database, answer.SessionId) is not { } head || !Scope.Allows(head.UserId))
+        {
+            return SessionNotFound();
+        }
+
+        if (turn.SessionId.Length > 0 && turn.Placement != Placement.TranscriptOfAnySession && turn.SessionId != answer.SessionId)
+        {
+            return Invalid("answer_message_id is in use");
+        }
+
         var alreadyStored = 0;
-        var continuedFrom = answersParent;
+        var continuedFrom = answer.ParentId;
         foreach (var message in turn.Input)
         {
-            if (IsStored(database, message.MessageId, out _, out var parent))
+            if (StoredMessage.Find(database, message.MessageId) is { } stored)
             {
-                continuedFrom = parent;
+                continuedFrom = stored.ParentId;
                 break;
             }
 
             alreadyStored++;
         }
 
-        var then = head with { MessageId = continuedFrom, Hash = FindHash(database, continuedFrom) };
-        var history = then.IsRepeatedBy(turn.Input, out _) ? [] : StoredPath.Read(database, turn.SessionId, continuedFrom);
-        return Begun(history, alreadyStored, answersParent);
+        var then = head with { MessageId = continuedFrom, Hash = continuedFrom is null ? null : StoredMessage.Find(database, continuedFrom)?.Hash };
+        var isTranscript = turn.Placement is Placement.TranscriptOfAnySession or Placement.TranscriptOfSession
+            || (turn.Placement == Placement.AfterHead && then.IsRepeatedBy(turn.Input, out _));
+        var historyEnd = isTranscript ? null : continuedFrom;
+        var history = historyEnd is null ? [] : StoredPath.Read(database, answer.SessionId, historyEnd);
+        return Begun(answer.SessionId, history, StoredMessage.FindOmitted(database, historyEnd), alreadyStored, answer.ParentId);
     }
 
-    private WriteResult Begun(List<MessageContent> history, int alreadyStored, string? userMessageId) => new()
+    private WriteResult Begun(string sessionId, List<MessageContent> history, int omitted, int alreadyStored, string? userMessageId) => new()
     {
         TurnBegun = new TurnBegun
         {
-            SessionId = turn.SessionId,
+            SessionId = sessionId,
             History = { history },
+            Omitted = omitted,
             InputAlreadyStored = alreadyStored,
             UserMessageId = userMessageId ?? "",
+            AnswerMessageId = turn.AnswerMessageId,
+            Status = TurnStatus.InProgress,
         },
     };
-
-    private static bool IsStored(PreparedConnection database, string messageId, out string? sessionId, out string? parentId)
-    {
-        using var reader = database.Query(SelectParent, messageId);
-        var found = reader.Read();
-        sessionId = found ? reader.GetString(0) : null;
-        parentId = found && !reader.IsDBNull(1) ? reader.GetString(1) : null;
-        return found;
-    }
-
-    private static byte[]? FindHash(PreparedConnection database, string? messageId)
-    {
-        using var reader = database.Query(SelectHash, messageId);
-        return reader.Read() && !reader.IsDBNull(0) ? reader.GetFieldValue<byte[]>(0) : null;
-    }
 }

@@ -38,6 +38,7 @@ internal sealed class CheckpointCommand(Checkpoint checkpoint, UserScope scope, 
         }
 
         turn.MoveHead(database, continuable: false);
+        FrameRows.Insert(database, checkpoint.AnswerMessageId, checkpoint.Frames);
         if (checkpoint.Answer is { } content)
         {
             database.Execute(

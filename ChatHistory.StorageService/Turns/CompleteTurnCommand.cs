@@ -11,15 +11,15 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
     private const string SaveEnd =
         """
         UPDATE messages SET status = ?2, updated_at = ?3, finish_reason = ?4, tokens = ?5, prompt_tokens = ?6, ttft_ms = ?7, duration_ms = ?8,
-            completion_id = ?9, model = coalesce(?10, model), error = ?11
+            completion_id = ?9, model = coalesce(?10, model), error = ?11, omitted = ?12
         WHERE message_id = ?1
         """;
 
     private const string SaveAnswerAndEnd =
         """
         UPDATE messages SET status = ?2, updated_at = ?3, finish_reason = ?4, tokens = ?5, prompt_tokens = ?6, ttft_ms = ?7, duration_ms = ?8,
-            completion_id = ?9, model = coalesce(?10, model), error = ?11,
-            content = ?12, content_parts = ?13, tool_calls = ?14, tool_call_id = ?15, name = ?16, reasoning = ?17, extra = ?18, prefix_hash = ?19
+            completion_id = ?9, model = coalesce(?10, model), error = ?11, omitted = ?12,
+            content = ?13, content_parts = ?14, tool_calls = ?15, tool_call_id = ?16, name = ?17, reasoning = ?18, extra = ?19, prefix_hash = ?20
         WHERE message_id = ?1
         """;
 
@@ -50,6 +50,7 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         var tokens = end.Answer is { HasTokens: true } ? end.Answer.Tokens : 0;
         var promptTokens = end.HasPromptTokens ? end.PromptTokens : (int?)null;
         SaveAnswer(database, answer, tokens, promptTokens, now);
+        FrameRows.Insert(database, end.AnswerMessageId, end.Frames);
         var moreTokens = tokens - answer.Tokens + WriteAlternatives(database, answer, now);
         var morePromptTokens = (promptTokens ?? 0) - answer.PromptTokens;
         // Only the difference to what the row held, so that a call sent again adds nothing.
@@ -74,18 +75,19 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         var completionId = end.HasCompletionId ? end.CompletionId : null;
         var model = end.HasModel ? end.Model : null;
         var error = MessageMapping.WriteError(end.Error);
+        var omitted = end.HasOmitted ? end.Omitted : (int?)null;
         if (end.Answer?.Content is { } content)
         {
             database.Execute(
                 SaveAnswerAndEnd,
-                end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error,
+                end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error, omitted,
                 content.Content, content.ContentPartsOrNull(), content.ToolCallsOrNull(), content.ToolCallIdOrNull(), content.NameOrNull(),
                 content.ReasoningOrNull(), content.ExtraOrNull(), PrefixHash.After(answer.ParentHash, content.Digest.Span));
         }
         else
         {
             database.Execute(
-                SaveEnd, end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error);
+                SaveEnd, end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error, omitted);
         }
     }
 

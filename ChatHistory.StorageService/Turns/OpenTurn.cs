@@ -56,18 +56,17 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
         }
         else if (!continuable && HeadMessageId == Answer!.MessageId)
         {
-            SessionHead.MoveTo(database, SessionId, FindStart(database));
+            SessionHead.MoveTo(database, SessionId, FindStart(database, Answer.ParentId, Answer.RequestId));
         }
     }
 
-    /// <summary>The message before the turn: the first one up the path that another request wrote.</summary>
-    private string? FindStart(PreparedConnection database)
+    /// <summary>The message before the turn of an answer: the first one up the path that another request wrote.</summary>
+    public static string? FindStart(PreparedConnection database, string? messageId, string? requestId)
     {
-        var messageId = Answer!.ParentId;
         while (messageId is not null)
         {
             using var reader = database.Query(SelectRequest, messageId);
-            if (!reader.Read() || Text(reader, 1) is not { } request || request != Answer.RequestId)
+            if (!reader.Read() || Text(reader, 1) is not { } request || request != requestId)
             {
                 break;
             }

@@ -43,9 +43,6 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
     /// <summary>The hash that a message continuing from here is chained to.</summary>
     public byte[]? HashBeforeNext => MessageId is null ? PrefixHash.OfOwner(UserId) : Hash;
 
-    /// <summary>True when the path up to here is the same. The hash tells when an answer was repaired meanwhile.</summary>
-    public bool IsSameAs(SessionHead? other) => MessageId == other?.MessageId && Hash.AsSpan().SequenceEqual(other?.Hash);
-
     /// <summary>True when the first messages of <paramref name="input"/> are the whole stored transcript up to here.</summary>
     /// <param name="input">The messages of a request.</param>
     /// <param name="count">How many of them that are.</param>
@@ -77,10 +74,10 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
     }
 
     /// <summary>Counts <paramref name="messages"/> new messages and notes the activity.</summary>
-    public void Count(PreparedConnection database, string sessionId, int messages, string now)
+    public static void Count(PreparedConnection database, string sessionId, string userId, int messages, string now)
     {
         database.Execute(Advance, sessionId, messages, now);
-        database.Execute(TouchUser, UserId, now);
+        database.Execute(TouchUser, userId, now);
     }
 
     /// <summary>Makes <paramref name="messageId"/> the message that the next turn continues from.</summary>

@@ -42,9 +42,24 @@ internal static class TurnCommands
 
     private static string? Fault(BeginTurn turn, UserScope scope)
     {
-        if (turn.SessionId is "")
+        if (turn.SessionId is "" && turn.Placement != Placement.AfterParent)
         {
             return "session_id is empty";
+        }
+
+        if (turn.Placement == Placement.AfterParent && turn.ParentMessageId is "")
+        {
+            return "parent_message_id is empty";
+        }
+
+        if (turn.Placement == Placement.TranscriptOfAnySession && turn.NewSession is null)
+        {
+            return "new_session is missing";
+        }
+
+        if (turn.Idempotency is { } idempotency && (idempotency.Key is "" || idempotency.RequestHash.IsEmpty))
+        {
+            return "idempotency must have a key and a request_hash";
         }
 
         if (turn.AnswerMessageId is "")
@@ -57,7 +72,9 @@ internal static class TurnCommands
             return "new_session.user_id must be a user in the scope";
         }
 
-        return turn.Input.Count == 0 ? "input is empty" : turn.Input.Select(message => Fault(message, "input")).FirstOrDefault(fault => fault is not null);
+        return turn.Input.Count == 0 && turn.Placement != Placement.AfterParent
+            ? "input is empty"
+            : turn.Input.Select(message => Fault(message, "input")).FirstOrDefault(fault => fault is not null);
     }
 
     private static string? Fault(Checkpoint checkpoint)

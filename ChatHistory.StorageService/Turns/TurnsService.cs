@@ -1,6 +1,8 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
 using Microsoft.Data.Sqlite;
@@ -47,6 +49,31 @@ internal sealed class TurnsService(
         }
 
         return new WriteReply { Results = { results } };
+    }
+
+    public override async Task<ReadFramesReply> ReadFrames(ReadFramesRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        // One snapshot for both: the frames of an answer that is no longer in progress are all there.
+        await using var snapshot = await database.Database.BeginTransactionAsync(context.CancellationToken);
+        var message = await database.Messages.SingleOrDefaultAsync(m => m.MessageId == request.MessageId, context.CancellationToken);
+        if (message is null || await database.FindSessionAsync(message.SessionId, scope, context.CancellationToken) is null)
+        {
+            throw StorageStatus.NotFound("message");
+        }
+
+        var frames = await database.Frames
+            .Where(f => f.MessageId == request.MessageId && f.First + f.Count > request.After + 1)
+            .OrderBy(f => f.First)
+            .ToListAsync(context.CancellationToken);
+        var contract = message.ToContract();
+        return new ReadFramesReply
+        {
+            Frames = { frames.Select(f => new Frames { First = f.First, Count = f.Count, Data = Google.Protobuf.ByteString.CopyFrom(f.Data) }) },
+            Status = contract.Status,
+            Error = contract.Error,
+        };
     }
 
     private async ValueTask<WriteResult> ResultOfAsync(TurnCommand command, CancellationToken cancellationToken) => command switch

@@ -19,7 +19,10 @@ public sealed class TurnsTests
         var session = await storage.GetSessionAsync(turn.SessionId);
 
         Assert.Equal(
-            new TurnBegun { SessionId = turn.SessionId, InputAlreadyStored = 0, UserMessageId = turn.Input[1].MessageId },
+            new TurnBegun
+            {
+                SessionId = turn.SessionId, UserMessageId = turn.Input[1].MessageId, AnswerMessageId = turn.AnswerMessageId, Status = TurnStatus.InProgress,
+            },
             begun.TurnBegun);
         Assert.Equal(
             [(1L, "system", "Be brief.", TurnStatus.Completed), (2L, "user", "Hi", TurnStatus.Completed), (3L, "assistant", "", TurnStatus.InProgress)],
