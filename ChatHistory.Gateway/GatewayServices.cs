@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.ApiReference;
 using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
@@ -31,6 +32,11 @@ internal static class GatewayServices
         services.AddStorageClients();
         services.AddHealthChecks().AddCheck<StorageHealthCheck>("storage");
         VllmClient.Add(services);
+
+        services.AddOptions<ContextOptions>().BindConfiguration(ContextOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<TokenCounter>();
+        services.AddSingleton<ContextFitter>();
+        services.AddSingleton<UsageOnAbort>();
 
         services.AddSingleton<SessionQueue>();
         services.AddSingleton<ShutdownGrace>();
