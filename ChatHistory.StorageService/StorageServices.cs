@@ -1,6 +1,7 @@
 using ChatHistory.ServiceDefaults;
 using ChatHistory.StorageService.ApiKeys;
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Writing;
@@ -42,6 +43,7 @@ internal static class StorageServices
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxMessageBytes + GrpcFrameBytes);
         builder.Services.AddSingleton<TurnsService>();
         builder.Services.AddSingleton<SessionsService>();
+        builder.Services.AddSingleton<MessagesService>();
         builder.Services.AddSingleton<ApiKeysService>();
         builder.Services.AddGrpc(grpc =>
         {
@@ -57,6 +59,7 @@ internal static class StorageServices
     {
         app.MapGrpcService<TurnsService>();
         app.MapGrpcService<SessionsService>();
+        app.MapGrpcService<MessagesService>();
         app.MapGrpcService<ApiKeysService>();
     }
 

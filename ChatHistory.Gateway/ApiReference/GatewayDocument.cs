@@ -69,6 +69,9 @@ internal static class GatewayDocument
             case "order":
                 parameter.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [JsonValue.Create("asc"), JsonValue.Create("desc")], Default = JsonValue.Create("asc") };
                 break;
+            case "branch":
+                parameter.Description = "head, or the id of a message: only the path from the first message to that one. The list is then as long as the path.";
+                break;
             case "user_id" when parameter.In == ParameterLocation.Query:
                 parameter.Description = "Personal mode: whose; default_user when absent. With an API key it is the key's owner.";
                 break;

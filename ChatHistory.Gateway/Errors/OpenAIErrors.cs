@@ -15,6 +15,9 @@ namespace ChatHistory.Gateway.Errors;
 /// </summary>
 internal static partial class OpenAIErrors
 {
+    /// <summary>What storage says of a message that is not in the session, or not there at all; a session that is not there comes first.</summary>
+    private const string NoSuchMessage = "No such message.";
+
     public static WebApplication UseOpenAIErrors(this WebApplication app)
     {
         app.UseExceptionHandler(new ExceptionHandlerOptions
@@ -67,6 +70,7 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
     {
+        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(MessageIn(route, context)),
         StatusCode.NotFound when route?["session_id"] is string sessionId => OpenAIError.SessionNotFound(sessionId),
         StatusCode.NotFound when route?["user_id"] is string userId => OpenAIError.UserNotFound(userId),
         StatusCode.NotFound when route?["key_id"] is string keyId => new(404, ErrorTypes.InvalidRequest, "key_not_found", $"No API key '{keyId}'.", "key_id"),
@@ -77,6 +81,9 @@ internal static partial class OpenAIErrors
         StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };
+
+    private static string MessageIn(RouteValueDictionary? route, HttpContext context) =>
+        route?["message_id"] as string ?? context.Request.Query["branch"].ToString();
 
     private static OpenAIError FromBadRequest(BadHttpRequestException exception, HttpContext context) => exception.StatusCode switch
     {

@@ -13,7 +13,7 @@ internal sealed record MessageResource
     [JsonPropertyName("message_id")]
     public required string MessageId { get; init; }
 
-    [JsonPropertyName("session_id")]
+    [JsonPropertyName("session_id"), Description("The session that the message was written in; its forks show it too.")]
     public required string SessionId { get; init; }
 
     [JsonPropertyName("role"), Description("user | assistant | system | developer | tool | function")]
@@ -82,6 +82,12 @@ internal sealed record MessageResource
     [JsonPropertyName("trace_id"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), Description("The turn's trace.")]
     public string? TraceId { get; init; }
 
+    [JsonPropertyName("metadata"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), Description("What the client attached to the turn; on answers.")]
+    public JsonElement? Metadata { get; init; }
+
+    [JsonPropertyName("children"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), Description("How many messages follow this one directly: more than one where branches begin. Given with branch= and children only.")]
+    public int? Children { get; init; }
+
     public static MessageResource From(Message message) => new()
     {
         MessageId = message.MessageId,
@@ -108,6 +114,8 @@ internal sealed record MessageResource
         CompletionId = message.HasCompletionId ? message.CompletionId : null,
         RequestId = message.HasRequestId ? message.RequestId : null,
         TraceId = message.HasTraceId ? message.TraceId : null,
+        Metadata = Json(message.HasMetadata, message.Metadata),
+        Children = message.HasChildren ? message.Children : null,
     };
 
     private static string WireStatus(TurnStatus status) => status switch
@@ -142,6 +150,9 @@ internal sealed record MessageList(
     [property: JsonPropertyName("limit")] int Limit,
     [property: JsonPropertyName("offset")] int Offset,
     [property: JsonPropertyName("has_more")] bool HasMore);
+
+/// <summary>The messages that follow one message directly.</summary>
+internal sealed record MessageChildren([property: JsonPropertyName("messages")] IReadOnlyList<MessageResource> Messages);
 
 /// <summary>The body of POST /v1/sessions/{session_id}/messages, for the OpenAPI document; it is read by <see cref="WireMessage"/>.</summary>
 internal sealed record AppendMessageBody(

@@ -10,38 +10,43 @@ using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Messages;
 
-/// <summary>A session's messages: read them, or save one without asking a model.</summary>
+/// <summary>A session's messages: read them and the branches that they form, delete one, or save one without asking a model.</summary>
 internal static class MessagesEndpoints
 {
+    /// <summary>As <c>?branch=</c>: the path that the session continues from.</summary>
+    private const string HeadBranch = "head";
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     public static IEndpointRouteBuilder MapMessages(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/v1/sessions/{session_id}/messages").WithTags("Messages");
-        group.MapGet("", ListAsync).WithName("ListMessages").WithSummary("Read a session's messages, oldest first.")
+        group.MapGet("", ListAsync).WithName("ListMessages")
+            .WithSummary("Read a session's messages, oldest first: all of them, or one branch.")
+            .WithDescription("With branch=head, or branch= and a message's id: the path from the first message to that one, as a model would be shown it.")
             .Produces<MessageList>();
+        group.MapGet("{message_id}", GetAsync).WithName("GetMessage").WithSummary("Read one message.")
+            .Produces<MessageResource>();
+        group.MapGet("{message_id}/children", ListChildrenAsync).WithName("ListChildren")
+            .WithSummary("Read the messages that follow one message directly: the branches that begin there.")
+            .Produces<MessageChildren>();
+        group.MapDelete("{message_id}", DeleteAsync).WithName("DeleteMessage")
+            .WithSummary("Delete one message. What followed it then follows the message before it.")
+            .Produces(StatusCodes.Status204NoContent);
         group.MapPost("", AppendAsync).WithName("AppendMessage").WithSummary("Save a message without asking a model.")
             .Accepts<AppendMessageBody>("application/json").Produces<MessageResource>(StatusCodes.Status201Created);
         return routes;
     }
 
-    private static async Task<IResult> ListAsync(
-        string session_id, HttpRequest request, ClaimsPrincipal user, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken,
-        string? limit = null, string? offset = null, string? after = null, string? order = null)
+    private static Task<IResult> ListAsync(
+        string session_id, HttpRequest request, ClaimsPrincipal user, SessionsClient sessions, MessagesClient messages, TimeProvider time,
+        CancellationToken cancellationToken,
+        string? limit = null, string? offset = null, string? after = null, string? order = null, string? branch = null)
     {
         var page = Page.Read(request);
         var query = new ListMessagesRequest
         {
-            Scope = Caller.From(user).Scope,
-            SessionId = session_id,
-            Limit = page.Limit,
-            Offset = page.Offset,
-            Descending = order switch
-            {
-                null or "asc" => false,
-                "desc" => true,
-                _ => throw new OpenAIErrorException(OpenAIError.InvalidRequest($"order is '{order}'; it must be asc or desc.", "order")),
-            },
+            Scope = Caller.From(user).Scope, SessionId = session_id, Limit = page.Limit, Offset = page.Offset, Descending = ListOrder.IsDescending(request),
         };
         if (page.After.Length > 0)
         {
@@ -50,10 +55,58 @@ internal static class MessagesEndpoints
                 : throw new OpenAIErrorException(OpenAIError.InvalidRequest($"after is '{page.After}'; it must be the seq of a message of this session.", "after"));
         }
 
+        return string.IsNullOrEmpty(branch) ? ListAllAsync(query, sessions, time, cancellationToken) : ListBranchAsync(query, branch, messages, time, cancellationToken);
+    }
+
+    private static async Task<IResult> ListAllAsync(ListMessagesRequest query, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken)
+    {
         var reply = await sessions.ListMessagesAsync(query, deadline: time.Deadline(), cancellationToken: cancellationToken);
-        var list = new MessageList(
-            [.. reply.Messages.Select(MessageResource.From)], reply.Total, SessionResource.From(reply.Session), page.Limit, page.Offset, reply.HasMore);
-        return Results.Json(list, MessagesJsonContext.Wire.MessageList);
+        return Listed(reply.Messages, reply.Total, reply.Session, query, reply.HasMore);
+    }
+
+    private static async Task<IResult> ListBranchAsync(
+        ListMessagesRequest query, string branch, MessagesClient messages, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var path = new GetPathRequest
+        {
+            Scope = query.Scope, SessionId = query.SessionId, MessageId = branch == HeadBranch ? "" : branch,
+            Limit = query.Limit, Offset = query.Offset, Descending = query.Descending,
+        };
+        if (query.HasAfterSeq)
+        {
+            path.AfterSeq = query.AfterSeq;
+        }
+
+        var reply = await messages.GetPathAsync(path, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        return Listed(reply.Messages, reply.Total, reply.Session, query, reply.HasMore);
+    }
+
+    private static IResult Listed(IEnumerable<Message> messages, long total, Session session, ListMessagesRequest query, bool hasMore) => Results.Json(
+        new MessageList([.. messages.Select(MessageResource.From)], total, SessionResource.From(session), query.Limit, query.Offset, hasMore),
+        MessagesJsonContext.Wire.MessageList);
+
+    private static async Task<IResult> GetAsync(
+        string session_id, string message_id, ClaimsPrincipal user, MessagesClient messages, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var request = new GetMessageRequest { Scope = Caller.From(user).Scope, SessionId = session_id, MessageId = message_id };
+        var message = await messages.GetAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        return Results.Json(MessageResource.From(message), MessagesJsonContext.Wire.MessageResource);
+    }
+
+    private static async Task<IResult> ListChildrenAsync(
+        string session_id, string message_id, ClaimsPrincipal user, MessagesClient messages, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var request = new ListChildrenRequest { Scope = Caller.From(user).Scope, SessionId = session_id, MessageId = message_id };
+        var reply = await messages.ListChildrenAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        return Results.Json(new MessageChildren([.. reply.Messages.Select(MessageResource.From)]), MessagesJsonContext.Wire.MessageChildren);
+    }
+
+    private static async Task<IResult> DeleteAsync(
+        string session_id, string message_id, ClaimsPrincipal user, MessagesClient messages, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var request = new DeleteMessageRequest { Scope = Caller.From(user).Scope, SessionId = session_id, MessageId = message_id };
+        await messages.DeleteAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        return Results.NoContent();
     }
 
     private static async Task<IResult> AppendAsync(

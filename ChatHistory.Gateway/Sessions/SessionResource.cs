@@ -26,7 +26,7 @@ internal record SessionResource
     [JsonPropertyName("is_active")]
     public required bool IsActive { get; init; }
 
-    [JsonPropertyName("message_count")]
+    [JsonPropertyName("message_count"), Description("Of a fork: with the messages that it inherits.")]
     public required long MessageCount { get; init; }
 
     [JsonPropertyName("prompt_tokens"), Description("Sum over the session's turns.")]
@@ -34,6 +34,12 @@ internal record SessionResource
 
     [JsonPropertyName("completion_tokens"), Description("Sum over the session's turns.")]
     public required long CompletionTokens { get; init; }
+
+    [JsonPropertyName("head_message_id"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), Description("The message from which the next turn continues; absent as long as there is none.")]
+    public string? HeadMessageId { get; init; }
+
+    [JsonPropertyName("forked_from"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), Description("Of a fork: the message of another session from which it continues.")]
+    public string? ForkedFrom { get; init; }
 
     [JsonPropertyName("metadata"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public JsonElement? Metadata { get; init; }
@@ -49,6 +55,8 @@ internal record SessionResource
         MessageCount = session.MessageCount,
         PromptTokens = session.PromptTokens,
         CompletionTokens = session.CompletionTokens,
+        HeadMessageId = session.HasHeadMessageId ? session.HeadMessageId : null,
+        ForkedFrom = session.HasForkedFrom ? session.ForkedFrom : null,
         Metadata = session.HasMetadata ? JsonElement.Parse(session.Metadata) : null,
     };
 }
@@ -70,12 +78,18 @@ internal sealed record CreateSessionBody(
 internal sealed record UpdateSessionBody(
     [property: JsonPropertyName("title")] string? Title = null,
     [property: JsonPropertyName("metadata"), Description("Replaces the stored object.")] JsonElement? Metadata = null,
-    [property: JsonPropertyName("is_active")] bool? IsActive = null);
+    [property: JsonPropertyName("is_active")] bool? IsActive = null,
+    [property: JsonPropertyName("head_message_id"), Description("The message from which the next turn continues: any one that the session shows, but none in progress or failed.")] string? HeadMessageId = null);
+
+internal sealed record ForkSessionBody(
+    [property: JsonPropertyName("message_id"), Description("The message from which the fork continues; absent: the session's head.")] string? MessageId = null,
+    [property: JsonPropertyName("title"), Description("Absent: the session's own.")] string? Title = null);
 
 [JsonSerializable(typeof(SessionResource))]
 [JsonSerializable(typeof(SessionList))]
 [JsonSerializable(typeof(CreateSessionBody))]
 [JsonSerializable(typeof(UpdateSessionBody))]
+[JsonSerializable(typeof(ForkSessionBody))]
 internal sealed partial class SessionsJsonContext : JsonSerializerContext
 {
     public static SessionsJsonContext Wire { get; } = new(WireJson.Options);

@@ -24,10 +24,13 @@ internal static class SessionsEndpoints
             .Produces<SessionList>();
         group.MapGet("{session_id}", GetAsync).WithName("GetSession").WithSummary("Read a session.")
             .Produces<SessionResource>();
-        group.MapPatch("{session_id}", UpdateAsync).WithName("UpdateSession").WithSummary("Change title, metadata or is_active.")
+        group.MapPatch("{session_id}", UpdateAsync).WithName("UpdateSession").WithSummary("Change title, metadata or is_active, or continue from another message.")
             .Produces<SessionResource>();
         group.MapDelete("{session_id}", DeleteAsync).WithName("DeleteSession").WithSummary("Delete a session and its messages.")
             .Produces(StatusCodes.Status204NoContent);
+        group.MapPost("{session_id}/fork", ForkAsync).WithName("ForkSession")
+            .WithSummary("Begin a session that continues from a message of this one. Nothing is copied.")
+            .Produces<SessionResource>(StatusCodes.Status201Created);
         return routes;
     }
 
@@ -101,6 +104,11 @@ internal static class SessionsEndpoints
             request.IsActive = isActive;
         }
 
+        if (body.HeadMessageId is not null)
+        {
+            request.HeadMessageId = body.HeadMessageId;
+        }
+
         var session = await sessions.UpdateAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
         return Results.Json(SessionResource.From(session), SessionsJsonContext.Wire.SessionResource);
     }
@@ -111,6 +119,27 @@ internal static class SessionsEndpoints
         var request = new DeleteSessionRequest { Scope = Caller.From(user).Scope, SessionId = session_id };
         await sessions.DeleteAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
         return Results.NoContent();
+    }
+
+    private static async Task<IResult> ForkAsync(
+        string session_id, ForkSessionBody body, ClaimsPrincipal user, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var request = new ForkSessionRequest
+        {
+            Scope = Caller.From(user).Scope, SessionId = session_id, NewSessionId = Guid.CreateVersion7(time.GetUtcNow()).ToString(),
+        };
+        if (body.MessageId is not null)
+        {
+            request.MessageId = body.MessageId;
+        }
+
+        if (!string.IsNullOrWhiteSpace(body.Title))
+        {
+            request.Title = Title(body.Title);
+        }
+
+        var fork = await sessions.ForkAsync(request, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        return Results.Json(SessionResource.From(fork), SessionsJsonContext.Wire.SessionResource, statusCode: StatusCodes.Status201Created);
     }
 
     private static string Title(string title) => title.Length <= MaxTitleLength

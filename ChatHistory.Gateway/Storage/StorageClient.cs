@@ -1,5 +1,6 @@
 // The contract's services and our feature folders share the words "sessions" and "messages"; these names tell them apart.
 global using ApiKeysClient = ChatHistory.Storage.V1.ApiKeys.ApiKeysClient;
+global using MessagesClient = ChatHistory.Storage.V1.Messages.MessagesClient;
 global using SessionsClient = ChatHistory.Storage.V1.Sessions.SessionsClient;
 global using TurnsClient = ChatHistory.Storage.V1.Turns.TurnsClient;
 using Grpc.Core;
@@ -17,6 +18,7 @@ internal static class StorageClient
     {
         services.AddStorageClient<TurnsClient>();
         services.AddStorageClient<SessionsClient>();
+        services.AddStorageClient<MessagesClient>();
         services.AddStorageClient<ApiKeysClient>();
         services.AddSingleton<WriteBatcher>();
         services.AddHostedService(provider => provider.GetRequiredService<WriteBatcher>());
@@ -42,7 +44,12 @@ internal static class StorageClient
     // Turns.Write is repeated by the WriteBatcher, which knows how long each turn can wait.
     private static readonly MethodConfig s_retryWhatIsIdempotent = new()
     {
-        Names = { new MethodName { Service = "chathistory.storage.v1.Sessions" }, new MethodName { Service = "chathistory.storage.v1.ApiKeys" } },
+        Names =
+        {
+            new MethodName { Service = "chathistory.storage.v1.Sessions" },
+            new MethodName { Service = "chathistory.storage.v1.Messages" },
+            new MethodName { Service = "chathistory.storage.v1.ApiKeys" },
+        },
         RetryPolicy = new RetryPolicy
         {
             MaxAttempts = 4,

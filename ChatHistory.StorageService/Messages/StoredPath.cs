@@ -1,20 +1,26 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
+using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Messages;
 
-/// <summary>Reads a path: a message and all before it, by <c>parent_id</c>. Costs what the path is long, however long the session.</summary>
+/// <summary>Reads a path: a message and all before it, by <c>parent_id</c>, through forks too. Costs what the path is long, however long the session.</summary>
 internal static class StoredPath
 {
     // seq falls along every path, so the join also ends on a loop that another tool might have made.
-    private const string Walk =
-        $"""
+    private const string Steps =
+        """
         WITH RECURSIVE path (row, parent_id, seq) AS (
             SELECT rowid, parent_id, seq FROM messages WHERE message_id = ?1
             UNION ALL
             SELECT m.rowid, m.parent_id, m.seq FROM path p JOIN messages m ON m.message_id = p.parent_id WHERE m.seq < p.seq)
-        SELECT path.seq, path.parent_id, {MessageContents.Columns} FROM path CROSS JOIN messages m ON m.rowid = path.row
         """;
+
+    private const string SelectContents =
+        $"{Steps} SELECT path.seq, path.parent_id, m.session_id, {MessageContents.Columns} FROM path CROSS JOIN messages m ON m.rowid = path.row";
+
+    private const string SelectPlaces =
+        $"{Steps} SELECT path.seq, path.parent_id, m.session_id, m.message_id FROM path CROSS JOIN messages m ON m.rowid = path.row";
 
     // Where another tool deleted a message in the middle, the path goes on with the nearest one before the gap.
     private const string BeforeGap =
@@ -25,20 +31,29 @@ internal static class StoredPath
         """;
 
     /// <summary>The messages up to and with <paramref name="lastMessageId"/>, oldest first; none when that is null.</summary>
-    public static List<MessageContent> Read(PreparedConnection database, string sessionId, string? lastMessageId)
+    public static List<MessageContent> Read(PreparedConnection database, string sessionId, string? lastMessageId) =>
+        Read(database, SelectContents, sessionId, lastMessageId, reader => MessageContents.Read(reader, 3));
+
+    /// <summary>Where the messages up to and with <paramref name="lastMessageId"/> stand, oldest first; none when that is null.</summary>
+    public static List<PlaceOnPath> ReadPlaces(PreparedConnection database, string sessionId, string? lastMessageId) =>
+        Read(database, SelectPlaces, sessionId, lastMessageId, reader => new PlaceOnPath(reader.GetString(3), reader.GetString(2), reader.GetInt64(0)));
+
+    private static List<T> Read<T>(PreparedConnection database, string sql, string sessionId, string? lastMessageId, Func<SqliteDataReader, T> read)
     {
-        var path = new List<MessageContent>();
+        var path = new List<T>();
         while (lastMessageId is not null)
         {
             var seq = 0L;
             string? missing = null;
-            using (var reader = database.Query(Walk, lastMessageId))
+            using (var reader = database.Query(sql, lastMessageId))
             {
                 while (reader.Read())
                 {
                     seq = reader.GetInt64(0);
                     missing = reader.IsDBNull(1) ? null : reader.GetString(1);
-                    path.Add(MessageContents.Read(reader, 2));
+                    // A fork's path passes from its session into others.
+                    sessionId = reader.GetString(2);
+                    path.Add(read(reader));
                 }
             }
 
@@ -56,3 +71,6 @@ internal static class StoredPath
         return reader.Read() ? reader.GetString(0) : null;
     }
 }
+
+/// <summary>One message of a path, and the session that it was written in.</summary>
+internal readonly record struct PlaceOnPath(string MessageId, string SessionId, long Seq);

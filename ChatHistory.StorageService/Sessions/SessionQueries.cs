@@ -66,12 +66,15 @@ internal static class SessionQueries
         this ChatHistoryDbContext database, string sessionId, long beforeSeq, int limit, CancellationToken cancellationToken) =>
         s_messagesBefore(database, sessionId, beforeSeq, limit).ToListAsync(cancellationToken);
 
-    /// <summary>The seq after which (or, descending, before which) a page begins that skips <paramref name="offset"/> messages.</summary>
+    /// <summary>
+    /// The seq after which (or, descending, before which) a page begins that skips <paramref name="offset"/> of the session's own messages;
+    /// null when it has fewer.
+    /// </summary>
     public static async Task<long?> FindSeqAtOffsetAsync(
         this ChatHistoryDbContext database, Session session, int offset, bool descending, CancellationToken cancellationToken)
     {
         // Nothing was ever deleted: the seqs are 1, 2, 3, ... and nothing needs to be skipped one by one.
-        if (session.LastSeq == session.MessageCount)
+        if (session.LastSeq == session.MessageCount && session.ForkedFrom is null)
         {
             return descending ? session.LastSeq - offset + 1 : offset;
         }

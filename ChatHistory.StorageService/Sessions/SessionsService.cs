@@ -14,9 +14,6 @@ internal sealed class SessionsService(
 {
     private const int DefaultLimit = 50;
 
-    /// <summary>Larger pages are cut to this; <c>has_more</c> and <c>next</c> then say that there is more.</summary>
-    private const int MaxLimit = 1000;
-
     private const int MessagesPerRead = 200;
 
     public override async Task<V1.Session> Create(V1.CreateSessionRequest request, ServerCallContext context)
@@ -51,8 +48,29 @@ internal sealed class SessionsService(
         var scope = UserScope.Parse(request.Scope);
         var command = new UpdateSessionCommand(request, scope);
         await writer.RunAsync(command, context.CancellationToken);
+        if (command.HeadFault is { } fault)
+        {
+            throw StorageStatus.Invalid("head_message_id", fault);
+        }
+
         return command.Found
             ? await FindAsync(request.SessionId, scope, context.CancellationToken)
+            : throw StorageStatus.NotFound("session");
+    }
+
+    public override async Task<V1.Session> Fork(V1.ForkSessionRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        RequireId(request.NewSessionId, "new_session_id");
+        var command = new ForkSessionCommand(request, scope);
+        await writer.RunAsync(command, context.CancellationToken);
+        if (command.Fault is { } fault)
+        {
+            throw StorageStatus.Invalid("message_id", fault);
+        }
+
+        return command.IsThere
+            ? await FindAsync(request.NewSessionId, scope, context.CancellationToken)
             : throw StorageStatus.NotFound("session");
     }
 
@@ -71,28 +89,18 @@ internal sealed class SessionsService(
 
     public override async Task<V1.ListMessagesReply> ListMessages(V1.ListMessagesRequest request, ServerCallContext context)
     {
-        var limit = LimitOf(request.Limit);
-        RequireOffset(request.Offset);
+        var page = new MessagePage(
+            RequestLimits.Of(request.Limit, DefaultLimit), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
         await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var session = await database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
+        var view = await SessionView.FindAsync(database, file, request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
             ?? throw StorageStatus.NotFound("session");
-
-        var from = request.HasAfterSeq
-            ? request.AfterSeq
-            : await database.FindSeqAtOffsetAsync(session, request.Offset, request.Descending, context.CancellationToken);
-        // One more than asked for tells whether there is more.
-        var messages = from switch
-        {
-            null => [],
-            { } seq when request.Descending => await database.ListMessagesBeforeAsync(session.SessionId, seq, limit + 1, context.CancellationToken),
-            { } seq => await database.ListMessagesAfterAsync(session.SessionId, seq, limit + 1, context.CancellationToken),
-        };
+        var (messages, hasMore) = await database.ReadMessagesAsync(view, page, context.CancellationToken);
         return new V1.ListMessagesReply
         {
-            Session = session.ToContract(),
-            Messages = { messages.Take(limit).Select(message => message.ToContract()) },
-            Total = session.MessageCount,
-            HasMore = messages.Count > limit,
+            Session = view.Session.ToContract(),
+            Messages = { messages.Select(message => message.ToContract()) },
+            Total = view.Session.MessageCount,
+            HasMore = hasMore,
         };
     }
 
@@ -122,13 +130,16 @@ internal sealed class SessionsService(
         foreach (var session in sessions)
         {
             await responseStream.WriteAsync(new V1.HistoryItem { Session = session.ToContract() }, cancellationToken);
+            var view = SessionView.Of(session, file);
             List<Message> messages;
+            bool hasMore;
             var afterSeq = 0L;
             do
             {
                 await using (var database = await contexts.CreateDbContextAsync(cancellationToken))
                 {
-                    messages = await database.ListMessagesAfterAsync(session.SessionId, afterSeq, MessagesPerRead, cancellationToken);
+                    var part = new MessagePage(MessagesPerRead, Offset: 0, afterSeq, Descending: false);
+                    (messages, hasMore) = await database.ReadMessagesAsync(view, part, cancellationToken);
                 }
 
                 foreach (var message in messages)
@@ -137,7 +148,7 @@ internal sealed class SessionsService(
                     afterSeq = message.Seq!.Value;
                 }
             }
-            while (messages.Count == MessagesPerRead);
+            while (hasMore);
         }
     }
 
@@ -156,8 +167,8 @@ internal sealed class SessionsService(
     {
         var scope = UserScope.Parse(requestScope);
         var cursor = SessionCursor.Parse(after);
-        var limit = LimitOf(requestLimit);
-        RequireOffset(offset);
+        var limit = RequestLimits.Of(requestLimit, DefaultLimit);
+        RequestLimits.Offset(offset);
         if (userId.Length > 0 && !scope.Allows(userId))
         {
             // Somebody else's list and an unknown user's are the same: empty.
@@ -182,21 +193,6 @@ internal sealed class SessionsService(
         await using var database = await contexts.CreateDbContextAsync(cancellationToken);
         var session = await database.FindSessionAsync(sessionId, scope, cancellationToken);
         return session?.ToContract() ?? throw StorageStatus.NotFound("session");
-    }
-
-    private static int LimitOf(int limit) => limit switch
-    {
-        < 0 => throw StorageStatus.Invalid("limit", "must not be negative"),
-        0 => DefaultLimit,
-        _ => Math.Min(limit, MaxLimit),
-    };
-
-    private static void RequireOffset(int offset)
-    {
-        if (offset < 0)
-        {
-            throw StorageStatus.Invalid("offset", "must not be negative");
-        }
     }
 
     private static void RequireId(string? id, string field)

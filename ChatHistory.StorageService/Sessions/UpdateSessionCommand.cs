@@ -1,16 +1,21 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using V1 = ChatHistory.Storage.V1;
 
 namespace ChatHistory.StorageService.Sessions;
 
-/// <summary>Changes what a user says about a session. <c>updated_at</c> stays: it is the time of the last activity.</summary>
+/// <summary>Changes what a user says about a session, and where it continues. <c>updated_at</c> stays: it is the time of the last activity.</summary>
 internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, UserScope scope) : WriteCommand
 {
+    private const string SelectForkedFrom = "SELECT forked_from FROM sessions WHERE session_id = ?1 AND user_id = coalesce(?2, user_id)";
+
     private const string Update =
         """
-        UPDATE sessions SET title = coalesce(?2, title), metadata = coalesce(?3, metadata), is_active = coalesce(?4, is_active)
+        UPDATE sessions
+        SET title = coalesce(?2, title), metadata = coalesce(?3, metadata), is_active = coalesce(?4, is_active),
+            head_message_id = coalesce(?6, head_message_id)
         WHERE session_id = ?1 AND user_id = coalesce(?5, user_id)
         """;
 
@@ -18,12 +23,40 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
 
     public bool Found { get; private set; }
 
-    public override void Execute(PreparedConnection database, string now) =>
+    /// <summary>Why the session cannot continue from the head that was asked for.</summary>
+    public string? HeadFault { get; private set; }
+
+    public override void Execute(PreparedConnection database, string now)
+    {
+        HeadFault = null;
+        if (request.HasHeadMessageId)
+        {
+            string? forkedFrom;
+            using (var reader = database.Query(SelectForkedFrom, request.SessionId, scope.Owner))
+            {
+                Found = reader.Read();
+                if (!Found)
+                {
+                    return;
+                }
+
+                forkedFrom = reader.IsDBNull(0) ? null : reader.GetString(0);
+            }
+
+            HeadFault = ContinuationPoint.Find(database, request.SessionId, forkedFrom, request.HeadMessageId).Fault;
+            if (HeadFault is not null)
+            {
+                return;
+            }
+        }
+
         Found = database.Execute(
             Update,
             request.SessionId,
             request.HasTitle ? request.Title : null,
             request.HasMetadata ? request.Metadata : null,
             request.HasIsActive ? request.IsActive : null,
-            scope.Owner) > 0;
+            scope.Owner,
+            request.HasHeadMessageId ? request.HeadMessageId : null) > 0;
+    }
 }

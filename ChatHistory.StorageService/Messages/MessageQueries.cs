@@ -1,0 +1,117 @@
+using System.Text.Json;
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
+using Microsoft.EntityFrameworkCore;
+
+namespace ChatHistory.StorageService.Messages;
+
+/// <summary>The queries of single messages. Each takes the scope, or messages that were found by it.</summary>
+internal static class MessageQueries
+{
+    /// <summary>The message, or null when there is none or it is not in the scope.</summary>
+    public static Task<Message?> FindMessageAsync(this ChatHistoryDbContext database, string messageId, UserScope scope, CancellationToken cancellationToken) =>
+        InScope(database, scope).SingleOrDefaultAsync(m => m.MessageId == messageId, cancellationToken);
+
+    /// <summary>The first choice of a completion; of several with that id, the oldest.</summary>
+    public static Task<Message?> FindCompletionAsync(this ChatHistoryDbContext database, string completionId, UserScope scope, CancellationToken cancellationToken) =>
+        FirstChoices(database, InScope(database, scope).Where(m => m.CompletionId == completionId))
+            .OrderBy(m => m.MessageId)
+            .FirstOrDefaultAsync(cancellationToken);
+
+    /// <summary>The answer and its alternatives in their order.</summary>
+    public static Task<List<Message>> ListChoicesAsync(this ChatHistoryDbContext database, Message choice, CancellationToken cancellationToken) =>
+        choice.CompletionId is null
+            ? Task.FromResult<List<Message>>([choice])
+            : database.Messages
+                .Where(m => m.CompletionId == choice.CompletionId && m.SessionId == choice.SessionId && m.ParentId == choice.ParentId)
+                .OrderBy(m => m.Seq)
+                .ToListAsync(cancellationToken);
+
+    /// <summary>A page of completions by message id, which is the order in which they were begun.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="scope">Whose may be listed.</param>
+    /// <param name="userId">Whose are; null for all in the scope.</param>
+    /// <param name="model">Null for any.</param>
+    /// <param name="metadata">Members that the metadata of each has.</param>
+    /// <param name="after">Empty for the first page.</param>
+    /// <param name="descending">Newest first.</param>
+    /// <param name="limit">At most.</param>
+    /// <param name="cancellationToken">Ends the query.</param>
+    public static Task<List<Message>> ListCompletionsAsync(
+        this ChatHistoryDbContext database, UserScope scope, string? userId, string? model, IDictionary<string, string> metadata,
+        string after, bool descending, int limit, CancellationToken cancellationToken)
+    {
+        var completions = metadata.Count == 0 ? database.Messages : WithMetadata(database, metadata);
+        completions = completions.Where(m => m.CompletionId != null && m.UserId != null);
+        if ((userId ?? scope.Owner) is { } owner)
+        {
+            completions = completions.Where(m => m.UserId == owner);
+        }
+
+        if (model is not null)
+        {
+            completions = completions.Where(m => m.Model == model);
+        }
+
+        if (after.Length > 0)
+        {
+            completions = descending
+                ? completions.Where(m => string.Compare(m.MessageId, after) < 0)
+                : completions.Where(m => string.Compare(m.MessageId, after) > 0);
+        }
+
+        completions = FirstChoices(database, completions);
+        return (descending ? completions.OrderByDescending(m => m.MessageId) : completions.OrderBy(m => m.MessageId))
+            .Take(limit)
+            .ToListAsync(cancellationToken);
+    }
+
+    /// <summary>The messages of a session that follow <paramref name="messageId"/> directly (null: that begin a branch), oldest first.</summary>
+    public static async Task<List<Message>> ListChildrenAsync(
+        this ChatHistoryDbContext database, SessionView view, string? messageId, CancellationToken cancellationToken)
+    {
+        var inherited = view.InheritedAfter(messageId);
+        return await database.Messages
+            .Where(m => (m.SessionId == view.Session.SessionId && m.ParentId == messageId) || m.MessageId == inherited)
+            .OrderBy(m => m.Seq)
+            .ToListAsync(cancellationToken);
+    }
+
+    /// <summary>How many messages follow each of <paramref name="messages"/> in the session.</summary>
+    public static async Task<Func<Message, int>> CountChildrenAsync(
+        this ChatHistoryDbContext database, SessionView view, IReadOnlyCollection<Message> messages, CancellationToken cancellationToken)
+    {
+        var ids = messages.Select(m => m.MessageId).ToArray();
+        var own = await database.Messages
+            .Where(m => m.ParentId != null && ids.Contains(m.ParentId) && m.SessionId == view.Session.SessionId)
+            .GroupBy(m => m.ParentId!)
+            .Select(children => new { Parent = children.Key, Count = children.Count() })
+            .ToDictionaryAsync(children => children.Parent, children => children.Count, cancellationToken);
+        // All but the last of the inherited messages are followed by the next one.
+        var inherited = view.Inherited.SkipLast(1).Select(place => place.MessageId).ToHashSet();
+        return message => own.GetValueOrDefault(message.MessageId) + (inherited.Contains(message.MessageId) ? 1 : 0);
+    }
+
+    private static IQueryable<Message> InScope(ChatHistoryDbContext database, UserScope scope) => scope.Owner is { } owner
+        ? database.Messages.Where(m => database.Sessions.Any(s => s.SessionId == m.SessionId && s.UserId == owner))
+        : database.Messages;
+
+    private static IQueryable<Message> FirstChoices(ChatHistoryDbContext database, IQueryable<Message> completions) =>
+        completions.Where(m => !database.Messages.Any(
+            first => first.CompletionId == m.CompletionId && first.SessionId == m.SessionId && first.ParentId == m.ParentId && first.Seq < m.Seq));
+
+    // The filter is one parameter, a JSON object, so that keys are never part of a path expression. Other tools may have written anything.
+    private static IQueryable<Message> WithMetadata(ChatHistoryDbContext database, IDictionary<string, string> metadata)
+    {
+        var filter = JsonSerializer.Serialize(metadata);
+        return database.Messages.FromSql(
+            $$"""
+            SELECT m.* FROM messages m
+            WHERE NOT EXISTS (
+                SELECT 1 FROM json_each({{filter}}) f
+                WHERE NOT EXISTS (
+                    SELECT 1 FROM json_each(CASE WHEN json_valid(m.metadata) THEN m.metadata ELSE '[]' END) v
+                    WHERE v.key = f.key AND v.value = f.value))
+            """);
+    }
+}

@@ -1,0 +1,158 @@
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Users;
+using ChatHistory.StorageService.Writing;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.EntityFrameworkCore;
+using V1 = ChatHistory.Storage.V1;
+
+namespace ChatHistory.StorageService.Messages;
+
+/// <summary>Single messages, and paths through a session's tree.</summary>
+internal sealed class MessagesService(
+    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Messages.MessagesBase
+{
+    private const int DefaultCompletions = 20;
+    private const int MaxCompletions = 100;
+
+    public override async Task<V1.Message> Get(V1.GetMessageRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var view = request.SessionId is "" ? null : await FindViewAsync(database, request.SessionId, scope, context.CancellationToken);
+        var message = request.IdCase switch
+        {
+            V1.GetMessageRequest.IdOneofCase.MessageId => await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken),
+            V1.GetMessageRequest.IdOneofCase.CompletionId => await database.FindCompletionAsync(request.CompletionId, scope, context.CancellationToken),
+            _ => throw StorageStatus.Invalid("id", "is missing"),
+        };
+        return message is not null && view?.Shows(message) != false ? message.ToContract() : throw StorageStatus.NotFound("message");
+    }
+
+    public override async Task<V1.Path> GetPath(V1.GetPathRequest request, ServerCallContext context)
+    {
+        var cancellationToken = context.CancellationToken;
+        var page = new MessagePage(
+            RequestLimits.Of(request.Limit, byDefault: 0), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        var (view, last) = await FindPlaceAsync(database, request.Scope, request.SessionId, request.MessageId, cancellationToken);
+        var places = file.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
+        var (messages, hasMore) = await database.ReadPathAsync(places, page, cancellationToken);
+        return new V1.Path
+        {
+            Session = view.Session.ToContract(),
+            Messages = { await ToContractAsync(database, view, messages, cancellationToken) },
+            Total = places.Count,
+            HasMore = hasMore,
+        };
+    }
+
+    public override async Task<V1.ListChildrenReply> ListChildren(V1.ListChildrenRequest request, ServerCallContext context)
+    {
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var (view, parent) = await FindPlaceAsync(database, request.Scope, request.SessionId, request.MessageId, context.CancellationToken);
+        var children = await database.ListChildrenAsync(view, parent?.MessageId, context.CancellationToken);
+        return new V1.ListChildrenReply { Messages = { await ToContractAsync(database, view, children, context.CancellationToken) } };
+    }
+
+    public override async Task<Empty> Delete(V1.DeleteMessageRequest request, ServerCallContext context)
+    {
+        var command = new DeleteMessageCommand(request, UserScope.Parse(request.Scope));
+        await writer.RunAsync(command, context.CancellationToken);
+        if (command.Missing is { } missing)
+        {
+            throw StorageStatus.NotFound(missing);
+        }
+
+        if (command.Fault is { } fault)
+        {
+            throw StorageStatus.Invalid("message_id", fault);
+        }
+
+        checkpointer.Deleted();
+        return new Empty();
+    }
+
+    public override async Task<V1.Message> UpdateMetadata(V1.UpdateMessageMetadataRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        var command = new UpdateMessageMetadataCommand(request, scope);
+        await writer.RunAsync(command, context.CancellationToken);
+        return command.Found
+            ? (await FindAsync(request.MessageId, scope, context.CancellationToken)).ToContract()
+            : throw StorageStatus.NotFound("message");
+    }
+
+    public override async Task<V1.ListCompletionsReply> ListCompletions(V1.ListCompletionsRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        var limit = Math.Min(RequestLimits.Of(request.Limit, DefaultCompletions), MaxCompletions);
+        if (request.UserId.Length > 0 && !scope.Allows(request.UserId))
+        {
+            // Somebody else's list and an unknown user's are the same: empty.
+            return new V1.ListCompletionsReply();
+        }
+
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var messages = await database.ListCompletionsAsync(
+            scope, NullIfEmpty(request.UserId), NullIfEmpty(request.Model), request.Metadata, request.After, request.Descending, limit + 1, context.CancellationToken);
+        return new V1.ListCompletionsReply
+        {
+            Messages = { messages.Take(limit).Select(message => message.ToContract()) },
+            HasMore = messages.Count > limit,
+        };
+    }
+
+    public override async Task<V1.ListChildrenReply> ListChoices(V1.ListChoicesRequest request, ServerCallContext context)
+    {
+        var first = await FindAsync(request.MessageId, UserScope.Parse(request.Scope), context.CancellationToken);
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        var choices = await database.ListChoicesAsync(first, context.CancellationToken);
+        return new V1.ListChildrenReply { Messages = { choices.Select(choice => choice.ToContract()) } };
+    }
+
+    /// <summary>The session, and the message in it. Either may be left out: the message (null then), or the session (the message's own then).</summary>
+    private async Task<(SessionView View, Message? Message)> FindPlaceAsync(
+        ChatHistoryDbContext database, V1.Scope requestScope, string sessionId, string messageId, CancellationToken cancellationToken)
+    {
+        var scope = UserScope.Parse(requestScope);
+        if (sessionId is "" && messageId is "")
+        {
+            throw StorageStatus.Invalid("session_id", "must not be empty, unless message_id is given");
+        }
+
+        var view = sessionId is "" ? null : await FindViewAsync(database, sessionId, scope, cancellationToken);
+        if (messageId is "")
+        {
+            return (view!, null);
+        }
+
+        var message = await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
+        view ??= await FindViewAsync(database, message.SessionId, scope, cancellationToken);
+        return view.Shows(message) ? (view, message) : throw StorageStatus.NotFound("message");
+    }
+
+    private async Task<SessionView> FindViewAsync(ChatHistoryDbContext database, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
+        await SessionView.FindAsync(database, file, sessionId, scope, cancellationToken) ?? throw StorageStatus.NotFound("session");
+
+    private async Task<Message> FindAsync(string messageId, UserScope scope, CancellationToken cancellationToken)
+    {
+        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
+        return await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
+    }
+
+    private static async Task<IEnumerable<V1.Message>> ToContractAsync(
+        ChatHistoryDbContext database, SessionView view, List<Message> messages, CancellationToken cancellationToken)
+    {
+        var children = await database.CountChildrenAsync(view, messages, cancellationToken);
+        return messages.Select(message =>
+        {
+            var contract = message.ToContract();
+            contract.Children = children(message);
+            return contract;
+        });
+    }
+
+    private static string? NullIfEmpty(string text) => text is "" ? null : text;
+}

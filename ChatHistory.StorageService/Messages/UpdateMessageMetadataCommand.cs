@@ -1,0 +1,24 @@
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
+using ChatHistory.StorageService.Writing;
+using V1 = ChatHistory.Storage.V1;
+
+namespace ChatHistory.StorageService.Messages;
+
+/// <summary>Replaces an answer's metadata. <c>updated_at</c> stays: it is the lease of a turn in progress.</summary>
+internal sealed class UpdateMessageMetadataCommand(V1.UpdateMessageMetadataRequest request, UserScope scope) : WriteCommand
+{
+    private const string Update =
+        """
+        UPDATE messages SET metadata = ?2
+        WHERE message_id = ?1 AND role = 'assistant'
+          AND EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = messages.session_id AND s.user_id = coalesce(?3, s.user_id))
+        """;
+
+    public override int Size => request.CalculateSize();
+
+    public bool Found { get; private set; }
+
+    public override void Execute(PreparedConnection database, string now) =>
+        Found = database.Execute(Update, request.MessageId, request.Metadata, scope.Owner) > 0;
+}
