@@ -7,9 +7,12 @@ using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
+using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Telemetry;
+using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
@@ -44,7 +47,12 @@ internal static class GatewayServices
         services.AddSingleton<StreamRelay>();
         services.AddSingleton<WholeRelay>();
         services.AddSingleton<ChatTelemetry>();
-        services.AddSingleton<ChatTurnHandler>();
+        services.AddSingleton<TurnRunner>();
+        services.AddSingleton<RunRegistry>();
+        services.AddSingleton<RunReplay>();
+        services.AddSingleton<StoredAnswers>();
+        services.AddSingleton<StoredRuns>();
+        services.AddSingleton<RunEvents>();
 
         services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidator>();
         services.AddOptions<IdentityOptions>().BindConfiguration(IdentityOptions.Section).ValidateOnStart();
@@ -83,6 +91,7 @@ internal static class GatewayServices
         app.MapModels();
         app.MapSessions();
         app.MapMessages();
+        app.MapRuns();
         app.MapHistory();
         app.MapAdminKeys();
         app.MapApiReference();

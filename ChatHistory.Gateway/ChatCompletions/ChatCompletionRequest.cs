@@ -6,28 +6,24 @@ using ChatHistory.Storage.V1;
 namespace ChatHistory.Gateway.ChatCompletions;
 
 /// <summary>
-/// What the gateway reads of a chat completion request. Everything else in the body is none of its business and reaches the model untouched
-/// (<see cref="UpstreamBody"/>).
+/// What the gateway reads of the completion that a model is asked for. Everything else in the body is none of its business and reaches the model
+/// untouched (<see cref="Turns.UpstreamBody"/>).
 /// </summary>
 internal sealed class ChatCompletionRequest : IDisposable
 {
-    private const string SessionHeader = "X-Session-Id";
     private const int MaxChoices = 128;
 
     private readonly JsonBody _body;
 
-    private ChatCompletionRequest(JsonBody body, HttpRequest request)
+    private ChatCompletionRequest(JsonBody body)
     {
         _body = body;
         Model = body.OptionalString("model");
         Stream = body.OptionalBool("stream") ?? false;
-        Store = body.OptionalBool("store") ?? true;
-        UserNamed = body.OptionalString("user_id") ?? body.OptionalString("user");
-        SessionId = ReadSessionId(body, request);
-        ContinueWithoutClient = ReadDisconnectPolicy(body);
         Choices = ReadChoices(body.Root);
         UsageAsked = ReadUsageAsked(body.Root);
-        Messages = ReadMessages(body.Root);
+        // A request that names the message to answer brings nothing new (a regeneration).
+        Messages = ReadMessages(body.Root, mayBeEmpty: body.OptionalString("parent_message_id") is not null);
     }
 
     public JsonElement Root => _body.Root;
@@ -38,18 +34,6 @@ internal sealed class ChatCompletionRequest : IDisposable
 
     public bool Stream { get; }
 
-    /// <summary>False asks for no history: nothing of this turn is written.</summary>
-    public bool Store { get; }
-
-    /// <summary>The user whom the body names: our <c>user_id</c>, else OpenAI's <c>user</c>.</summary>
-    public string? UserNamed { get; }
-
-    /// <summary>The session to continue (body or header); null begins a new one.</summary>
-    public string? SessionId { get; }
-
-    /// <summary><c>on_disconnect</c>: false (cancel, the default) stops the model when the client leaves; true (continue) finishes and stores.</summary>
-    public bool ContinueWithoutClient { get; }
-
     /// <summary>How many choices a complete answer has (<c>n</c>).</summary>
     public int Choices { get; }
 
@@ -58,13 +42,16 @@ internal sealed class ChatCompletionRequest : IDisposable
 
     public IReadOnlyList<MessageContent> Messages { get; }
 
+    /// <summary>The members that say something to the gateway and not to the model.</summary>
+    public JsonBody Body => _body;
+
+    /// <summary>Takes the body over, also when it fails.</summary>
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
-    public static async Task<ChatCompletionRequest> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
+    public static ChatCompletionRequest From(JsonBody body)
     {
-        var body = await JsonBody.ReadAsync(request, cancellationToken);
         try
         {
-            return new ChatCompletionRequest(body, request);
+            return new ChatCompletionRequest(body);
         }
         catch
         {
@@ -74,22 +61,6 @@ internal sealed class ChatCompletionRequest : IDisposable
     }
 
     public void Dispose() => _body.Dispose();
-
-    private static string? ReadSessionId(JsonBody body, HttpRequest request)
-    {
-        var inBody = body.OptionalString("session_id");
-        var inHeader = request.Headers[SessionHeader].ToString() is { Length: > 0 } header ? header : null;
-        return inBody is null || inHeader is null || inBody == inHeader
-            ? inBody ?? inHeader
-            : throw Invalid($"session_id is '{inBody}' in the body but '{inHeader}' in the header {SessionHeader}. Send one of them.", "session_id");
-    }
-
-    private static bool ReadDisconnectPolicy(JsonBody body) => body.OptionalString("on_disconnect") switch
-    {
-        null or "cancel" => false,
-        "continue" => true,
-        var other => throw Invalid($"on_disconnect is '{other}'; it must be cancel or continue.", "on_disconnect"),
-    };
 
     private static int ReadChoices(JsonElement root) =>
         !root.TryGetProperty("n", out var n) || n.ValueKind == JsonValueKind.Null ? 1
@@ -102,8 +73,13 @@ internal sealed class ChatCompletionRequest : IDisposable
         && options.TryGetProperty("include_usage", out var asked)
         && asked.ValueKind == JsonValueKind.True;
 
-    private static MessageContent[] ReadMessages(JsonElement root)
+    private static MessageContent[] ReadMessages(JsonElement root, bool mayBeEmpty)
     {
+        if (mayBeEmpty && (!root.TryGetProperty("messages", out var none) || (none.ValueKind == JsonValueKind.Array && none.GetArrayLength() == 0)))
+        {
+            return [];
+        }
+
         if (!root.TryGetProperty("messages", out var messages) || messages.ValueKind == JsonValueKind.Null)
         {
             throw new OpenAIErrorException(OpenAIError.InvalidRequest("Missing required parameter: 'messages'.", "messages", "missing_required_parameter"));

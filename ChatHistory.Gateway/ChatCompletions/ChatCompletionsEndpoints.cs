@@ -2,6 +2,8 @@ using System.ComponentModel;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Turns;
 
 namespace ChatHistory.Gateway.ChatCompletions;
 
@@ -10,7 +12,7 @@ internal static class ChatCompletionsEndpoints
 {
     public static IEndpointRouteBuilder MapChatCompletions(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/v1/chat/completions", (HttpContext context, ChatTurnHandler handler) => handler.HandleAsync(context))
+        routes.MapPost("/v1/chat/completions", HandleAsync)
             .WithTags("Chat completions").WithName("CreateChatCompletion")
             .WithSummary("Complete a chat as OpenAI does, and keep it.")
             .WithDescription(
@@ -24,6 +26,13 @@ internal static class ChatCompletionsEndpoints
             .Produces<ErrorEnvelope>(StatusCodes.Status503ServiceUnavailable);
         return routes;
     }
+
+    private static async Task HandleAsync(HttpContext context, TurnRunner runner)
+    {
+        var caller = Caller.From(context.User);
+        using var request = await ChatTurn.ReadAsync(context, context.RequestAborted);
+        await runner.RunAsync(request, caller, new ChatAnswerWriter(context, request.Completion.UsageAsked), context.RequestAborted);
+    }
 }
 
 /// <summary>The body, for the OpenAPI document; it is read by <see cref="ChatCompletionRequest"/>.</summary>
@@ -35,4 +44,7 @@ internal sealed record ChatCompletionBody(
     [property: JsonPropertyName("user_id"), Description("Personal mode: whose session it is. With an API key it is the key's owner.")] string? UserId = null,
     [property: JsonPropertyName("user"), Description("OpenAI's name for user_id.")] string? User = null,
     [property: JsonPropertyName("store"), Description("false: keep nothing of this turn.")] bool? Store = null,
-    [property: JsonPropertyName("on_disconnect"), Description("cancel (default) stops the model when the client leaves; continue finishes and stores.")] string? OnDisconnect = null);
+    [property: JsonPropertyName("on_disconnect"), Description("cancel (default) stops the model when the client leaves; continue finishes and stores.")] string? OnDisconnect = null,
+    [property: JsonPropertyName("parent_message_id"), Description("The stored message that the new ones follow: an edit. Without messages, the message that is to be answered again: a regeneration.")] string? ParentMessageId = null,
+    [property: JsonPropertyName("multitask"), Description("While the session is being answered: enqueue (default) waits, reject is a 409, branch begins at once, interrupt stops the running turn.")] string? Multitask = null,
+    [property: JsonPropertyName("metadata"), Description("Up to 16 pairs of text, kept with the answer.")] JsonObject? Metadata = null);

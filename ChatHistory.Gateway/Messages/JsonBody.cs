@@ -12,6 +12,9 @@ internal sealed class JsonBody : IDisposable
 
     private readonly JsonDocument _document;
 
+    /// <summary>A body that this gateway made itself.</summary>
+    public static JsonBody Of(ReadOnlyMemory<byte> json) => new(json, JsonDocument.Parse(json, s_options));
+
     private JsonBody(ReadOnlyMemory<byte> bytes, JsonDocument document)
     {
         Bytes = bytes;

@@ -6,9 +6,13 @@ namespace ChatHistory.Gateway.Storage;
 /// <summary>What a refused write means to a client.</summary>
 internal static class Refused
 {
-    public static OpenAIError ToError(Refusal refusal, string sessionId) => refusal.Reason switch
+    public static OpenAIError ToError(Refusal refusal, string sessionId, string messageId = "") => refusal.Reason switch
     {
         Refusal.Types.Reason.SessionNotFound => OpenAIError.SessionNotFound(sessionId),
+        Refusal.Types.Reason.MessageNotFound when messageId.Length > 0 => OpenAIError.MessageNotFound(messageId) with { Param = "parent_message_id" },
+        Refusal.Types.Reason.KeyReused => OpenAIError.InvalidRequest(
+            "The Idempotency-Key was used for a request with another body. A key stands for one request: take a new one for each.",
+            "Idempotency-Key", "idempotency_key_reused"),
         Refusal.Types.Reason.Invalid => OpenAIError.InvalidRequest(refusal.Detail),
         _ => OpenAIError.StorageUnavailable(),
     };

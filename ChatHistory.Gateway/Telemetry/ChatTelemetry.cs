@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text.Json;
 using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 
 namespace ChatHistory.Gateway.Telemetry;
@@ -80,6 +82,7 @@ internal sealed class ChatTelemetry : IDisposable
             var error = result.Outcome switch
             {
                 RelayOutcome.Completed => null,
+                RelayOutcome.StopAsked => null,
                 RelayOutcome.ClientLeft => "client_disconnected",
                 _ => result.Error?.Code ?? "upstream_error",
             };

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Relay;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Telemetry;

@@ -30,7 +30,7 @@ internal sealed class MessagesService(
         return message is not null && view?.Shows(message) != false ? message.ToContract() : throw StorageStatus.NotFound("message");
     }
 
-    public override async Task<V1.Path> GetPath(V1.GetPathRequest request, ServerCallContext context)
+    public override async Task<V1.MessagePath> GetPath(V1.GetPathRequest request, ServerCallContext context)
     {
         var cancellationToken = context.CancellationToken;
         var page = new MessagePage(
@@ -39,7 +39,7 @@ internal sealed class MessagesService(
         var (view, last) = await FindPlaceAsync(database, request.Scope, request.SessionId, request.MessageId, cancellationToken);
         var places = file.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
         var (messages, hasMore) = await database.ReadPathAsync(places, page, cancellationToken);
-        return new V1.Path
+        return new V1.MessagePath
         {
             Session = view.Session.ToContract(),
             Messages = { await ToContractAsync(database, view, messages, cancellationToken) },

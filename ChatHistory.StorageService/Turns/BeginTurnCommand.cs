@@ -124,14 +124,14 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         }
 
         var history = ReadHistory(database, start.HistoryEnd);
-        var omitted = StoredMessage.FindOmitted(database, start.HistoryEnd);
+        var context = StoredMessage.FindContext(database, start.HistoryEnd);
         var userMessageId = WriteMessages(database, start, now);
         if (turn.Idempotency is { } idempotency)
         {
             FoundTurn.Remember(database, start.UserId, idempotency, turn.AnswerMessageId, now);
         }
 
-        return Begun(start.SessionId, history, omitted, start.AlreadyStored, userMessageId);
+        return Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId);
     }
 
     /// <summary>Adds the new input and the answer's row; returns the message that the answer follows.</summary>
@@ -208,20 +208,27 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             || (turn.Placement == Placement.AfterHead && then.IsRepeatedBy(turn.Input, out _));
         var historyEnd = isTranscript ? null : continuedFrom;
         var history = historyEnd is null ? [] : StoredPath.Read(database, answer.SessionId, historyEnd);
-        return Begun(answer.SessionId, history, StoredMessage.FindOmitted(database, historyEnd), alreadyStored, answer.ParentId);
+        return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId);
     }
 
-    private WriteResult Begun(string sessionId, List<MessageContent> history, int omitted, int alreadyStored, string? userMessageId) => new()
+    private WriteResult Begun(
+        string sessionId, List<MessageContent> history, (int Omitted, int? Tokens) context, int alreadyStored, string? userMessageId)
     {
-        TurnBegun = new TurnBegun
+        var begun = new TurnBegun
         {
             SessionId = sessionId,
             History = { history },
-            Omitted = omitted,
+            Omitted = context.Omitted,
             InputAlreadyStored = alreadyStored,
             UserMessageId = userMessageId ?? "",
             AnswerMessageId = turn.AnswerMessageId,
             Status = TurnStatus.InProgress,
-        },
-    };
+        };
+        if (context.Tokens is { } tokens)
+        {
+            begun.KnownTokens = tokens;
+        }
+
+        return new WriteResult { TurnBegun = begun };
+    }
 }

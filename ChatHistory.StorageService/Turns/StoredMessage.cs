@@ -32,7 +32,7 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
         ORDER BY length(content) DESC, rowid DESC LIMIT 1
         """;
 
-    private const string SelectOmitted = "SELECT role, parent_id, omitted FROM messages WHERE message_id = ?1";
+    private const string SelectOmitted = "SELECT role, parent_id, omitted, prompt_tokens + tokens FROM messages WHERE message_id = ?1";
 
     private const int MaxStepsToAnswer = 64;
 
@@ -87,8 +87,10 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
         return !reader.Read();
     }
 
-    /// <summary>How much of the history the answer at or before <paramref name="messageId"/> was not shown.</summary>
-    public static int FindOmitted(PreparedConnection database, string? messageId)
+    /// <summary>
+    /// Of the answer at or before <paramref name="messageId"/>: how much of the history it was not shown, and how many tokens prompt and answer had.
+    /// </summary>
+    public static (int Omitted, int? Tokens) FindContext(PreparedConnection database, string? messageId)
     {
         for (var steps = 0; messageId is not null && steps < MaxStepsToAnswer; steps++)
         {
@@ -100,13 +102,13 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
 
             if (reader.GetString(0) == "assistant")
             {
-                return reader.IsDBNull(2) ? 0 : reader.GetInt32(2);
+                return (reader.IsDBNull(2) ? 0 : reader.GetInt32(2), reader.IsDBNull(3) ? null : reader.GetInt32(3));
             }
 
             messageId = reader.IsDBNull(1) ? null : reader.GetString(1);
         }
 
-        return 0;
+        return (0, null);
     }
 
     private static StoredMessage Read(SqliteDataReader reader) =>

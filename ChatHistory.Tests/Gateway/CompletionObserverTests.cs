@@ -1,5 +1,5 @@
 using System.Text;
-using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Relay;
 
 namespace ChatHistory.Tests.Gateway;
 

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Relay;
 using CsCheck;
 
 namespace ChatHistory.Tests.Gateway;

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>What a wait for the model server's next bytes ended with.</summary>
 internal enum ReadOutcome
@@ -98,10 +98,12 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     /// </summary>
     public void ReadAhead() => _pending ??= _reader.ReadAsync(CancellationToken.None).AsTask();
 
+    /// <summary>Before its end, this closes the connection, and the model server stops generating.</summary>
+    public void Close() => response.Dispose();
+
     public async ValueTask DisposeAsync()
     {
-        // Before its end, this closes the connection, and the model server stops generating.
-        response.Dispose();
+        Close();
         if (_pending is not null)
         {
             await ((Task)_pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -1,4 +1,4 @@
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Turns;
 
 /// <summary>Tells the client where its turn is stored. In headers, because a stream's frames belong to the model server.</summary>
 internal static class TurnHeaders

@@ -1,7 +1,7 @@
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Storage.V1;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>How the relaying of an answer ended.</summary>
 internal enum RelayOutcome
@@ -9,8 +9,14 @@ internal enum RelayOutcome
     /// <summary>The whole answer arrived.</summary>
     Completed,
 
-    /// <summary>The client went away first; the model was stopped.</summary>
+    /// <summary>Everybody who wanted the answer went away first; the model was stopped.</summary>
     ClientLeft,
+
+    /// <summary>Somebody asked to stop; what had arrived is the answer.</summary>
+    StopAsked,
+
+    /// <summary>Another turn of the session took its place (<c>multitask: interrupt</c>).</summary>
+    Interrupted,
 
     /// <summary>The model server refused, failed, broke off or answered something that is no completion.</summary>
     UpstreamFailed,
@@ -29,6 +35,16 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
 
     public static RelayResult ClientLeft { get; } = new(RelayOutcome.ClientLeft);
 
+    public static RelayResult StopAsked { get; } = new(RelayOutcome.StopAsked);
+
+    public static RelayResult Interrupted { get; } = new(
+        RelayOutcome.Interrupted,
+        new OpenAIError(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "interrupted",
+            "Another turn of this session asked to take the place of this one (multitask: interrupt). What had arrived of the answer is kept.")
+        {
+            ShouldRetry = false,
+        });
+
     public static RelayResult ShuttingDown { get; } = new(
         RelayOutcome.ShuttingDown,
         new OpenAIError(StatusCodes.Status503ServiceUnavailable, ErrorTypes.Server, "shutting_down",
@@ -36,6 +52,9 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
         {
             RetryAfterSeconds = 5,
         });
+
+    /// <summary>True when its client gets it as an answer that is over, not as an error.</summary>
+    public bool IsAnswer => Outcome is RelayOutcome.Completed or RelayOutcome.StopAsked;
 
     public static RelayResult Failed(OpenAIError error, Exception? exception = null) => new(RelayOutcome.UpstreamFailed, error, exception);
 
@@ -45,7 +64,7 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
     public TurnStatus ToStatus(string? finishReason) => Outcome switch
     {
         RelayOutcome.Completed => finishReason == "length" ? TurnStatus.Incomplete : TurnStatus.Completed,
-        RelayOutcome.ClientLeft => TurnStatus.Cancelled,
+        RelayOutcome.ClientLeft or RelayOutcome.StopAsked or RelayOutcome.Interrupted => TurnStatus.Cancelled,
         RelayOutcome.ShuttingDown => TurnStatus.Interrupted,
         _ => TurnStatus.Failed,
     };
@@ -55,6 +74,7 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
     {
         RelayOutcome.Completed => null,
         RelayOutcome.ClientLeft => new TurnError { Code = "client_disconnected", Message = "The client closed the connection before the answer was complete." },
+        RelayOutcome.StopAsked => new TurnError { Code = "stopped", Message = "The answer was stopped on request." },
         _ => new TurnError { Code = Error?.Code ?? "upstream_error", Message = Error?.Message ?? "" },
     };
 }

@@ -1,6 +1,6 @@
 using ChatHistory.Gateway.Errors;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Turns;
 
 /// <summary>
 /// Turns that continue a session by its id go one after the other: each must see the answer of the one before. A waiting line is short and the
@@ -19,15 +19,16 @@ internal sealed class SessionQueue(TimeProvider time)
     private readonly Lock _lock = new();
 
     /// <summary>Waits until no other turn of the session runs. Dispose the result to let the next one in; a turn without a session id waits for nobody.</summary>
+    /// <param name="rule">What to do about turns that run or wait already.</param>
     /// <exception cref="OpenAIErrorException"><c>session_busy</c>.</exception>
-    public async Task<IDisposable?> EnterAsync(string? sessionId, CancellationToken cancellationToken)
+    public async Task<IDisposable?> EnterAsync(string? sessionId, MultitaskRule rule, CancellationToken cancellationToken)
     {
-        if (sessionId is null)
+        if (sessionId is null || rule == MultitaskRule.Branch)
         {
             return null;
         }
 
-        var line = Join(sessionId);
+        var line = Join(sessionId, rule == MultitaskRule.Reject ? 0 : MaxWaiting);
         using var tooLong = new CancellationTokenSource(s_maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(tooLong.Token, cancellationToken);
         try
@@ -43,7 +44,7 @@ internal sealed class SessionQueue(TimeProvider time)
         }
     }
 
-    private Line Join(string sessionId)
+    private Line Join(string sessionId, int maxWaiting)
     {
         lock (_lock)
         {
@@ -52,7 +53,7 @@ internal sealed class SessionQueue(TimeProvider time)
                 _lines[sessionId] = line = new Line();
             }
 
-            if (line.Present > MaxWaiting)
+            if (line.Present > maxWaiting)
             {
                 throw new OpenAIErrorException(OpenAIError.SessionBusy(sessionId));
             }

@@ -3,7 +3,7 @@ using System.Text.Json;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Upstream;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>
 /// Watches a copy of an answer as it passes and gathers what is stored of it. Pure: no I/O, no clock. What it does not understand it ignores;
@@ -17,6 +17,9 @@ internal sealed class CompletionObserver(int choices)
     public string? CompletionId { get; private set; }
 
     public string? Model { get; private set; }
+
+    /// <summary>Unix seconds, as the model server said.</summary>
+    public long? Created { get; private set; }
 
     public int? PromptTokens { get; private set; }
 
@@ -36,6 +39,19 @@ internal sealed class CompletionObserver(int choices)
 
     /// <summary>The choices by index; the first is the answer, the others are alternatives.</summary>
     public IReadOnlyCollection<ChoiceAccumulator> Choices => _choices.Values;
+
+    /// <summary>The choices that have no finish_reason yet; choice 0 when there is none at all.</summary>
+    public IEnumerable<int> OpenChoices => _choices.Where(choice => choice.Value.FinishReason is null).Select(choice => choice.Key).DefaultIfEmpty(0);
+
+    /// <summary>All that the model generated so far: reasoning, text and the arguments of tool calls, of every choice.</summary>
+    public string GeneratedText => string.Concat(_choices.Values.Select(choice => choice.GeneratedText));
+
+    /// <summary>Tokens that were counted because the model server did not tell them.</summary>
+    public void Count(int promptTokens, int completionTokens)
+    {
+        PromptTokens ??= promptTokens;
+        CompletionTokens ??= completionTokens;
+    }
 
     /// <summary>Looks at the data of one frame, or at a whole body.</summary>
     public ChunkKind Observe(ReadOnlySpan<byte> data)
@@ -70,6 +86,7 @@ internal sealed class CompletionObserver(int choices)
 
         CompletionId ??= chunk.Id;
         Model ??= chunk.Model;
+        Created ??= chunk.Created is { ValueKind: JsonValueKind.Number } created && created.TryGetInt64(out var seconds) ? seconds : null;
         if (chunk.Usage is { } usage)
         {
             PromptTokens = usage.PromptTokens ?? PromptTokens;

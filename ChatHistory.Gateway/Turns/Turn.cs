@@ -1,8 +1,10 @@
 using System.Diagnostics;
+using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Turns;
 
 /// <summary>
 /// One turn in storage, the write-ahead rule: begun before the model is called, saved while it is answered, completed before the client is told
@@ -24,16 +26,17 @@ internal sealed partial class Turn : IAsyncDisposable
     private Task _checkpoint = Task.CompletedTask;
     private long _checkpointAt;
     private int _checkpointChunks;
+    private int _framesSaved;
     private bool _ended;
 
-    private Turn(TurnStore store, Scope scope, string answerMessageId, bool isStored)
+    private Turn(TurnStore store, Scope scope, string answerMessageId, bool isStored, bool isFound = false)
     {
         _store = store;
         _scope = scope;
         _answerMessageId = answerMessageId;
         _began = _checkpointAt = store.Time.GetTimestamp();
         IsStored = isStored;
-        _lease = isStored ? store.Time.CreateTimer(static turn => _ = ((Turn)turn!).SaveCheckpoint(null), this, s_leaseRenewal, s_leaseRenewal) : null;
+        _lease = isStored && !isFound ? store.Time.CreateTimer(static turn => _ = ((Turn)turn!).SaveCheckpoint(null), this, s_leaseRenewal, s_leaseRenewal) : null;
     }
 
     /// <summary>False for a turn of which nothing is kept; its ids are then null.</summary>
@@ -48,18 +51,40 @@ internal sealed partial class Turn : IAsyncDisposable
     /// <summary>Stored messages that go before the request's own, oldest first.</summary>
     public IReadOnlyList<MessageContent> History { get; private init; } = [];
 
+    /// <summary>How many of them the turn before did not show the model.</summary>
+    public int OmittedBefore { get; private init; }
+
+    /// <summary>Prompt and answer of the turn before, in tokens; null when that is not known.</summary>
+    public int? TokensBefore { get; private init; }
+
+    /// <summary>How many of the history's first messages do not fit, and are not shown to the model.</summary>
+    public int Omitted { get; set; }
+
+    /// <summary>True: a first sending of this request has begun the turn; nothing was begun now, and this object only names it.</summary>
+    public bool IsFound { get; private init; }
+
+    /// <summary>Of a found turn: in progress, completed or incomplete.</summary>
+    public TurnStatus FoundStatus { get; private init; }
+
+    /// <summary>The frames of a streamed answer, which are saved with it.</summary>
+    public FrameLog? Frames { get; set; }
+
     /// <summary>From the start of the turn to the answer's first chunk.</summary>
     public TimeSpan? TimeToFirstChunk { get; private set; }
 
     /// <summary>Since the start of the turn.</summary>
     public TimeSpan Elapsed => _store.Time.GetElapsedTime(_began);
 
-    /// <summary>A turn that storage has begun.</summary>
-    public static Turn Begun(TurnStore store, Scope scope, string answerMessageId, TurnBegun begun) => new(store, scope, answerMessageId, isStored: true)
+    /// <summary>A turn that storage has begun, or found.</summary>
+    public static Turn Begun(TurnStore store, Scope scope, TurnBegun begun) => new(store, scope, begun.AnswerMessageId, isStored: true, begun.Found)
     {
         SessionId = begun.SessionId,
         UserMessageId = begun.UserMessageId,
         History = begun.History,
+        OmittedBefore = begun.Omitted,
+        TokensBefore = begun.HasKnownTokens ? begun.KnownTokens : null,
+        IsFound = begun.Found,
+        FoundStatus = begun.Status,
     };
 
     /// <summary>A turn of which nothing is kept, perhaps with the stored messages of a session before it.</summary>
@@ -128,7 +153,13 @@ internal sealed partial class Turn : IAsyncDisposable
             Answer = ToAnswer(answer),
             DurationMs = Elapsed.TotalMilliseconds,
             Error = result.ToTurnError(),
+            Frames = Frames is null ? null : FramePack.Pack(_framesSaved + 1, Frames.After(_framesSaved)),
         };
+        if (Omitted > 0)
+        {
+            complete.Omitted = Omitted;
+        }
+
         foreach (var alternative in choices.Skip(1))
         {
             var stored = ToAnswer(alternative);
@@ -178,10 +209,18 @@ internal sealed partial class Turn : IAsyncDisposable
 
     private async Task SaveCheckpoint(MessageContent? answer)
     {
+        var frames = answer is null ? null : Frames?.After(_framesSaved);
         try
         {
-            var checkpoint = new Checkpoint { SessionId = SessionId, AnswerMessageId = _answerMessageId, Answer = answer };
+            var checkpoint = new Checkpoint
+            {
+                SessionId = SessionId,
+                AnswerMessageId = _answerMessageId,
+                Answer = answer,
+                Frames = frames is null ? null : FramePack.Pack(_framesSaved + 1, frames),
+            };
             await _store.Writes.WriteAsync(new WriteCommand { Traceparent = _traceparent, Scope = _scope, Checkpoint = checkpoint }, TimeSpan.Zero);
+            _framesSaved += frames?.Length ?? 0;
         }
         catch (StorageUnavailableException exception)
         {

@@ -1,10 +1,11 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Storage.V1;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Turns;
 
 /// <summary>
 /// The body that goes to the model: the client's own, byte for byte where nothing has to change. Changed are only: our own members (left out),
@@ -14,7 +15,7 @@ namespace ChatHistory.Gateway.ChatCompletions;
 internal static class UpstreamBody
 {
     // Members that only this gateway understands; a strict upstream would refuse them.
-    private static readonly string[] s_own = ["session_id", "user_id", "on_disconnect"];
+    private static readonly string[] s_own = ["session_id", "user_id", "on_disconnect", "parent_message_id", "multitask"];
 
     public static ReadOnlyMemory<byte> Compose(ChatCompletionRequest request, IReadOnlyList<MessageContent> history, string? defaultModel)
     {
@@ -77,7 +78,8 @@ internal static class UpstreamBody
             WriteUnchanged(writer, message);
         }
 
-        foreach (var message in replayed)
+        // An answer that failed before its first word is kept, but says nothing to a model.
+        foreach (var message in replayed.Where(message => message is not { Role: "assistant", Content: "", HasToolCalls: false, HasContentParts: false }))
         {
             WireMessage.Write(writer, message);
         }

@@ -1,11 +1,13 @@
 using System.Buffers;
-using System.Text.Json;
+using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Storage;
+using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.Extensions.Options;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>Relays a streamed answer: bytes pass unchanged, a copy is observed, and the end waits for the commit.</summary>
 /// <remarks>
@@ -22,49 +24,40 @@ namespace ChatHistory.Gateway.ChatCompletions;
 /// <item>Send the headers: the client knows its ids, and its timeout for headers stands still.</item>
 /// <item>Read what has arrived. After 15 s of silence send a comment, which clients skip and proxies count as life.</item>
 /// <item>Cut it into frames.</item>
-/// <item>Let the observer look at each frame's data. It sees before the client does, because only so can the end be held back.</item>
-/// <item>Pass the frame's bytes on, unless it is the usage that the client did not ask for. From the last finish_reason on, hold frames back.</item>
+/// <item>Let the observer look at each frame's data, and keep a copy of the frame in the run's log, from which others can follow. Both see it
+/// before the client does, because only so can the end be held back.</item>
+/// <item>Pass the frame on. From the last finish_reason on, hold frames back.</item>
 /// <item>Flush: no frame that is here waits for one that is not.</item>
 /// <item>Save what has gathered, at most every second or 64 chunks, without waiting for it.</item>
-/// <item>At the end commit the turn; then release the held frames. If the turn failed, or could not be committed, send an error instead and cut the
-/// connection: without [DONE] and without the chunked terminator, because only then do the official SDKs raise.</item>
+/// <item>At the end commit the turn; then release the held frames. If the turn failed, or could not be committed, the client is told, and its
+/// connection cut: without [DONE] and without the chunked terminator, because only then do the official SDKs raise.</item>
 /// </list>
-/// When the client leaves, the model is stopped and the partial answer kept; with <c>on_disconnect: continue</c> the relay goes on without it.
+/// When everybody has left, or somebody asked for it, the run stops: the model is stopped and the partial answer kept.
 /// </remarks>
-internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> options)
+internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOptions<VllmOptions> options)
 {
     private const int MaxFrameBytes = 64 * 1024 * 1024;
-    private static readonly byte[] s_heartbeat = ": ping\n\n"u8.ToArray();
-    private static readonly byte[] s_done = "data: [DONE]\n\n"u8.ToArray();
 
     /// <param name="response">The model server's answer: status 200, text/event-stream.</param>
-    /// <param name="shutdown">Fires when the gateway must stop now.</param>
-    public async Task<RelayResult> RelayAsync(
-        HttpResponseMessage response, HttpContext context, ChatCompletionRequest request, Turn turn, CompletionObserver observer, CancellationToken shutdown)
+    /// <param name="writer">Who gets it.</param>
+    public async Task<RelayResult> RelayAsync(HttpResponseMessage response, IAnswerWriter writer, Run run)
     {
-        var client = context.Response.BodyWriter;
-        var clientLeft = context.RequestAborted;
-        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(shutdown, request.ContinueWithoutClient ? CancellationToken.None : clientLeft);
+        var (turn, observer) = (run.Turn, run.Observer);
         await using var upstream = await UpstreamReader.OpenAsync(response, options.Value.IdleTimeout, time);
 
         // Step 1: headers.
-        context.Response.ContentType = "text/event-stream; charset=utf-8";
-        context.Response.Headers.CacheControl = "no-cache";
-        // Tells nginx in front of us not to gather frames.
-        context.Response.Headers["X-Accel-Buffering"] = "no";
-        await client.FlushAsync(CancellationToken.None);
+        await writer.StartAsync();
 
-        var held = new ArrayBufferWriter<byte>();
+        var held = new List<(byte[] Frame, ChunkKind Kind)>();
         var done = false;
         RelayResult? result = null;
         while (result is null)
         {
             // Step 2: read.
-            var outcome = await upstream.ReadAsync(stopping.Token);
+            var outcome = await upstream.ReadAsync(run.Stopping);
             if (outcome == ReadOutcome.Silent)
             {
-                client.Write(s_heartbeat);
-                await client.FlushAsync(CancellationToken.None);
+                await writer.HeartbeatAsync();
                 continue;
             }
 
@@ -75,17 +68,28 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
                 while (!done && result is null && TryTakeFrame(ref buffer, out var frame, ended: outcome == ReadOutcome.Ended))
                 {
                     // Step 4: observe.
-                    var kind = observer.Observe(SseFrames.Data(frame).Span);
-
-                    // Step 5: relay or hold.
+                    var data = SseFrames.Data(frame);
+                    var kind = observer.Observe(data.Span);
                     done = kind == ChunkKind.Done;
                     if (kind == ChunkKind.Error)
                     {
                         result = RelayResult.Failed(observer.Error!);
+                        break;
                     }
-                    else if (kind != ChunkKind.UsageOnly || request.UsageAsked)
+
+                    if (kind is ChunkKind.Content or ChunkKind.UsageOnly)
                     {
-                        Write(observer.Finished || done ? held : client, frame);
+                        run.Frames.Add(frame.ToArray());
+                    }
+
+                    // Step 5: relay or hold.
+                    if (observer.Finished || done)
+                    {
+                        held.Add((frame.ToArray(), kind));
+                    }
+                    else
+                    {
+                        writer.Write(frame, data, kind);
                     }
                 }
 
@@ -97,13 +101,13 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
                 upstream.Advance(buffer.Start);
 
                 // Step 6: flush.
-                await client.FlushAsync(CancellationToken.None);
+                await writer.FlushAsync();
 
                 // Step 7: save what has gathered.
                 turn.ChunkRelayed(observer);
             }
 
-            result ??= Judge(outcome, done, observer, upstream.Exception, clientLeft, shutdown);
+            result ??= Judge(outcome, done, observer, upstream.Exception, run);
         }
 
         // Step 8: commit, then release.
@@ -111,21 +115,26 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
         {
             upstream.ReadAhead();
         }
+        else if (result.Outcome != RelayOutcome.Completed)
+        {
+            upstream.Close();
+            await CountUsageAsync(run);
+        }
 
         result = await CommitAsync(turn, result, observer);
-        if (result.Outcome == RelayOutcome.Completed)
+        if (result.IsAnswer)
         {
-            client.Write(held.WrittenSpan);
-            if (!done)
+            foreach (var (frame, kind) in held)
             {
-                client.Write(s_done);
+                var sequence = new ReadOnlySequence<byte>(frame);
+                writer.Write(sequence, SseFrames.Data(sequence), kind);
             }
 
-            await client.FlushAsync(CancellationToken.None);
+            await writer.EndAsync(result, observer);
         }
-        else if (!clientLeft.IsCancellationRequested && result.Error is { } error)
+        else if (result.Error is { } error)
         {
-            await CutAsync(context, error);
+            await writer.FailAsync(error, observer);
         }
 
         return result;
@@ -148,17 +157,8 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
         return true;
     }
 
-    private static void Write(IBufferWriter<byte> to, in ReadOnlySequence<byte> frame)
-    {
-        foreach (var segment in frame)
-        {
-            to.Write(segment.Span);
-        }
-    }
-
     /// <summary>Whether the answer is over after a read, and how. Null: it goes on.</summary>
-    private RelayResult? Judge(
-        ReadOutcome outcome, bool done, CompletionObserver observer, Exception? exception, CancellationToken clientLeft, CancellationToken shutdown)
+    private RelayResult? Judge(ReadOutcome outcome, bool done, CompletionObserver observer, Exception? exception, Run run)
     {
         if (outcome == ReadOutcome.Arrived && !done)
         {
@@ -174,11 +174,20 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
 
         return outcome switch
         {
-            ReadOutcome.Stopped when shutdown.IsCancellationRequested => RelayResult.ShuttingDown,
-            ReadOutcome.Stopped when clientLeft.IsCancellationRequested => RelayResult.ClientLeft,
+            ReadOutcome.Stopped => run.StopResult,
             ReadOutcome.Idle => RelayResult.Idle(UpstreamErrors.Idle(options.Value.IdleTimeout)),
             _ => RelayResult.Failed(UpstreamErrors.EndedEarly(), exception),
         };
+    }
+
+    /// <summary>vLLM tells the usage at the end of a stream; of one that was cut off it is asked for afterwards.</summary>
+    private async Task CountUsageAsync(Run run)
+    {
+        if (run.Observer is { CompletionTokens: null, Choices.Count: > 0 } observer
+            && await usage.CountAsync(run.UpstreamBody, observer.GeneratedText, CancellationToken.None) is var (prompt, completion))
+        {
+            observer.Count(prompt, completion);
+        }
     }
 
     private static async Task<RelayResult> CommitAsync(Turn turn, RelayResult result, CompletionObserver observer)
@@ -192,15 +201,5 @@ internal sealed class StreamRelay(TimeProvider time, IOptions<VllmOptions> optio
         {
             return RelayResult.Failed(OpenAIError.StorageUnavailable(), exception);
         }
-    }
-
-    private static async Task CutAsync(HttpContext context, OpenAIError error)
-    {
-        var client = context.Response.BodyWriter;
-        client.Write("data: "u8);
-        client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
-        client.Write("\n\n"u8);
-        await client.FlushAsync(CancellationToken.None);
-        context.Cut(error);
     }
 }

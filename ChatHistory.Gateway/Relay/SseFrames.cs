@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>
 /// Cuts a server-sent event stream into frames, and reads a frame's data. Pure: bytes in, bytes out.

@@ -4,7 +4,7 @@ using System.Text.Json;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Storage.V1;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 /// <summary>Gathers one choice of a streamed answer from its deltas. Pure.</summary>
 internal sealed class ChoiceAccumulator
@@ -18,6 +18,9 @@ internal sealed class ChoiceAccumulator
     public string? FinishReason { get; private set; }
 
     public bool IsEmpty => _whole is null && _content.Length == 0 && _reasoning.Length == 0 && _refusal.Length == 0 && _toolCalls.Count == 0;
+
+    /// <summary>What the model generated, in the order in which it usually does.</summary>
+    public string GeneratedText => string.Concat(_reasoning, _content, string.Concat(_toolCalls.Values.Select(call => call.Arguments)));
 
     public void Add(ChoiceWire choice)
     {
@@ -107,6 +110,8 @@ internal sealed class ChoiceAccumulator
         private string? _id;
         private string? _type;
         private string? _name;
+
+        public string Arguments => _arguments.ToString();
 
         public void Add(ToolCallWire call)
         {

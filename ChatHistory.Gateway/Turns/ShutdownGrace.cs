@@ -1,4 +1,4 @@
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Turns;
 
 /// <summary>
 /// On SIGTERM answers that are under way get a little time to end. Then this token fires, and what has arrived of them is committed as interrupted,

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace ChatHistory.Gateway.ChatCompletions;
+namespace ChatHistory.Gateway.Relay;
 
 // The members that are read of a model's answer; it is relayed as it came, whatever else it holds.
 
@@ -13,6 +13,9 @@ internal sealed record ChatCompletionWire
 
     [JsonPropertyName("model")]
     public string? Model { get; init; }
+
+    [JsonPropertyName("created")]
+    public JsonElement? Created { get; init; }
 
     [JsonPropertyName("choices")]
     public ChoiceWire[]? Choices { get; init; }

@@ -1,0 +1,128 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Messages;
+using ChatHistory.Gateway.Telemetry;
+using ChatHistory.Gateway.Turns;
+
+namespace ChatHistory.Gateway.ChatCompletions;
+
+/// <summary>Reads a chat completion request as a turn: our own members of the body, and the headers.</summary>
+internal static class ChatTurn
+{
+    private const string SessionHeader = "X-Session-Id";
+
+    // What OpenAI's stored completion shows again.
+    private static readonly string[] s_parameters =
+    [
+        "tools", "tool_choice", "seed", "temperature", "top_p", "presence_penalty", "frequency_penalty", "response_format", "service_tier", "user",
+    ];
+
+    /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
+    public static async Task<TurnRequest> ReadAsync(HttpContext context, CancellationToken cancellationToken)
+    {
+        var body = await JsonBody.ReadAsync(context.Request, cancellationToken);
+        var completion = ChatCompletionRequest.From(body);
+        try
+        {
+            return Read(completion, context);
+        }
+        catch
+        {
+            completion.Dispose();
+            throw;
+        }
+    }
+
+    private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context)
+    {
+        var (body, headers) = (completion.Body, context.Request.Headers);
+        var sessionId = ReadSessionId(body, headers);
+        var retry = SdkRetry.From(headers);
+        var key = ReadIdempotencyKey(headers);
+        return new TurnRequest
+        {
+            Completion = completion,
+            RequestId = RequestIds.Of(context),
+            UserNamed = body.OptionalString("user_id") ?? body.OptionalString("user"),
+            Store = body.OptionalBool("store") ?? true,
+            SessionId = sessionId,
+            ParentMessageId = body.OptionalString("parent_message_id"),
+            Metadata = MetadataRule.Read(body.Root),
+            Parameters = body.OptionalBool("store") == true ? ReadParameters(body.Root) : null,
+            IdempotencyKey = key,
+            Hash = key is not null || retry.IsSdk ? HashOf(sessionId, body.Bytes.Span) : null,
+            IsRepeated = retry.Count > 0,
+            IsFirst = retry.Count == 0,
+            Multitask = ReadMultitask(body),
+            ContinueWithoutClient = ReadDisconnectPolicy(body),
+            DisconnectGrace = retry.Grace,
+        };
+    }
+
+    private static string? ReadSessionId(JsonBody body, IHeaderDictionary headers)
+    {
+        var inBody = body.OptionalString("session_id");
+        var inHeader = headers[SessionHeader].ToString() is { Length: > 0 } header ? header : null;
+        return inBody is null || inHeader is null || inBody == inHeader
+            ? inBody ?? inHeader
+            : throw Invalid($"session_id is '{inBody}' in the body but '{inHeader}' in the header {SessionHeader}. Send one of them.", "session_id");
+    }
+
+    private static string? ReadIdempotencyKey(IHeaderDictionary headers) => headers["Idempotency-Key"].ToString() switch
+    {
+        "" => null,
+        { Length: <= 255 } key => key,
+        var key => throw Invalid($"The header Idempotency-Key has {key.Length} characters; at most 255 are taken. A UUID does.", "Idempotency-Key"),
+    };
+
+    private static bool ReadDisconnectPolicy(JsonBody body) => body.OptionalString("on_disconnect") switch
+    {
+        null or "cancel" => false,
+        "continue" => true,
+        var other => throw Invalid($"on_disconnect is '{other}'; it must be cancel or continue.", "on_disconnect"),
+    };
+
+    private static MultitaskRule ReadMultitask(JsonBody body) => body.OptionalString("multitask") switch
+    {
+        null or "enqueue" => MultitaskRule.Enqueue,
+        "reject" => MultitaskRule.Reject,
+        "branch" => MultitaskRule.Branch,
+        "interrupt" => MultitaskRule.Interrupt,
+        var other => throw Invalid($"multitask is '{other}'; it must be enqueue, reject, branch or interrupt.", "multitask"),
+    };
+
+    private static string? ReadParameters(JsonElement root)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        var any = false;
+        using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
+        {
+            writer.WriteStartObject();
+            foreach (var member in root.EnumerateObject().Where(member => s_parameters.Contains(member.Name) && member.Value.ValueKind != JsonValueKind.Null))
+            {
+                writer.WritePropertyName(member.Name);
+                writer.WriteRawValue(JsonMarshal.GetRawUtf8Value(member.Value), skipInputValidation: true);
+                any = true;
+            }
+
+            writer.WriteEndObject();
+        }
+
+        return any ? Encoding.UTF8.GetString(buffer.WrittenSpan) : null;
+    }
+
+    private static byte[] HashOf(string? sessionId, ReadOnlySpan<byte> body)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(sessionId ?? ""));
+        hash.AppendData([0]);
+        hash.AppendData(body);
+        return hash.GetHashAndReset();
+    }
+
+    private static OpenAIErrorException Invalid(string message, string param) => new(OpenAIError.InvalidRequest(message, param));
+}

@@ -1,0 +1,78 @@
+namespace ChatHistory.Gateway.Runs;
+
+/// <summary>
+/// The frames of one streamed answer, numbered from 1. One writes (the relay), any number read along: those who joined, those who
+/// resume, and the checkpoints.
+/// </summary>
+internal sealed class FrameLog
+{
+    private readonly List<byte[]> _frames = [];
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _changed = New();
+    private bool _ended;
+
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _frames.Count;
+            }
+        }
+    }
+
+    public void Add(byte[] frame) => Change(() => _frames.Add(frame));
+
+    /// <summary>No frame follows.</summary>
+    public void End() => Change(() => _ended = true);
+
+    /// <summary>The frames with a number above <paramref name="number"/>.</summary>
+    public byte[][] After(int number)
+    {
+        lock (_lock)
+        {
+            return number >= _frames.Count ? [] : [.. _frames.Skip(Math.Max(number, 0))];
+        }
+    }
+
+    /// <summary>Completes when there is a frame above <paramref name="number"/> (true), or none will follow (false).</summary>
+    public async Task<bool> WaitAsync(int number, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_lock)
+            {
+                if (_frames.Count > number)
+                {
+                    return true;
+                }
+
+                if (_ended)
+                {
+                    return false;
+                }
+
+                changed = _changed.Task;
+            }
+
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
+    private void Change(Action change)
+    {
+        TaskCompletionSource changed;
+        lock (_lock)
+        {
+            change();
+            changed = _changed;
+            _changed = New();
+        }
+
+        changed.SetResult();
+    }
+
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

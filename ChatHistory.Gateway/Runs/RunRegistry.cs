@@ -1,0 +1,79 @@
+using System.Collections.Concurrent;
+using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Turns;
+using ChatHistory.Storage.V1;
+
+namespace ChatHistory.Gateway.Runs;
+
+/// <summary>The runs of this gateway: under way, and ended a moment ago without their client having got the answer.</summary>
+internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
+{
+    // An official SDK that lost its connection is back within seconds.
+    private static readonly TimeSpan s_keptUndelivered = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<string, Run> _live = new();
+    private readonly ConcurrentDictionary<string, Run> _byFingerprint = new();
+    private readonly ConcurrentQueue<(long At, Run Run)> _undelivered = new();
+
+    public Run Start(Turn turn, TurnRequest request, Scope scope)
+    {
+        var run = new Run(turn, request, scope, time, shutdown.Token);
+        if (turn.AnswerMessageId is { } id)
+        {
+            _live[id] = run;
+            if (run.Fingerprint is not null)
+            {
+                _byFingerprint[run.Fingerprint] = run;
+            }
+        }
+
+        return run;
+    }
+
+    public void End(Run run, RelayResult result)
+    {
+        run.End(result);
+        if (run.Turn.AnswerMessageId is { } id)
+        {
+            _live.TryRemove(id, out _);
+        }
+
+        if (result.Outcome == RelayOutcome.Completed && !run.IsDelivered)
+        {
+            _undelivered.Enqueue((time.GetTimestamp(), run));
+        }
+        else
+        {
+            Forget(run);
+        }
+
+        while (_undelivered.TryPeek(out var oldest) && time.GetElapsedTime(oldest.At) > s_keptUndelivered && _undelivered.TryDequeue(out oldest))
+        {
+            Forget(oldest.Run);
+        }
+    }
+
+    /// <summary>A live run that the scope may see, or null.</summary>
+    public Run? Find(string id, Scope scope) => _live.TryGetValue(id, out var run) && IsVisible(run, scope) ? run : null;
+
+    /// <summary>The live runs of a session that the scope may see.</summary>
+    public IReadOnlyList<Run> OfSession(string sessionId, Scope scope) =>
+        [.. _live.Values.Where(run => run.Turn.SessionId == sessionId && IsVisible(run, scope))];
+
+    /// <summary>The run of the same request, when its client is gone without the answer.</summary>
+    public Run? FindLost(string? fingerprint, Scope scope) =>
+        fingerprint is not null && _byFingerprint.TryGetValue(fingerprint, out var run) && IsVisible(run, scope)
+        && run is { IsOrphaned: true, IsDelivered: false, Stopping.IsCancellationRequested: false }
+            ? run
+            : null;
+
+    private static bool IsVisible(Run run, Scope scope) => scope.Everyone || scope.Equals(run.Scope);
+
+    private void Forget(Run run)
+    {
+        if (run.Fingerprint is not null)
+        {
+            _byFingerprint.TryRemove(KeyValuePair.Create(run.Fingerprint, run));
+        }
+    }
+}
