@@ -11,6 +11,7 @@ using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
+using ChatHistory.Gateway.StoredCompletions;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
@@ -88,6 +89,7 @@ internal static class GatewayServices
     public static WebApplication MapGateway(this WebApplication app)
     {
         app.MapChatCompletions();
+        app.MapStoredCompletions();
         app.MapModels();
         app.MapSessions();
         app.MapMessages();

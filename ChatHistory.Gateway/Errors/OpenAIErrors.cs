@@ -70,6 +70,7 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
     {
+        StatusCode.NotFound when route?["completion_id"] is string completionId => OpenAIError.CompletionNotFound(completionId),
         StatusCode.NotFound when exception.Status.Detail == NoSuchMessage && context.Request.Query["branch"].ToString() is { Length: > 0 } branch =>
             OpenAIError.MessageNotFound(branch, "branch"),
         StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(route?["message_id"] as string ?? "", "message_id"),
