@@ -12,6 +12,7 @@ using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
+using ChatHistory.Gateway.StoredCompletions;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
@@ -92,6 +93,7 @@ internal static class GatewayServices
     public static WebApplication MapGateway(this WebApplication app)
     {
         app.MapChatCompletions();
+        app.MapStoredCompletions();
         app.MapModels();
         app.MapPassThrough();
         app.MapSessions();

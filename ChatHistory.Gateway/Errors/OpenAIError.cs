@@ -32,9 +32,13 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "session_not_found",
             $"No session '{sessionId}'. List yours with GET /v1/sessions, or create one with POST /v1/sessions.", "session_id");
 
-    public static OpenAIError MessageNotFound(string messageId) =>
+    public static OpenAIError MessageNotFound(string messageId, string param) =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "message_not_found",
-            $"No message '{messageId}' here. A session's messages are listed by GET /v1/sessions/{{session_id}}/messages.", "message_id");
+            $"No message '{messageId}' here. A session's messages are listed by GET /v1/sessions/{{session_id}}/messages.", param);
+
+    public static OpenAIError CompletionNotFound(string completionId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "completion_not_found",
+            $"No stored chat completion '{completionId}'. Stored ones are listed by GET /v1/chat/completions.", "completion_id");
 
     public static OpenAIError UserNotFound(string userId) =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "user_not_found", $"No user '{userId}'.", "user_id");

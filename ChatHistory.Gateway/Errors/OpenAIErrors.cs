@@ -70,7 +70,10 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
     {
-        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(MessageIn(route, context)),
+        StatusCode.NotFound when route?["completion_id"] is string completionId => OpenAIError.CompletionNotFound(completionId),
+        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage && context.Request.Query["branch"].ToString() is { Length: > 0 } branch =>
+            OpenAIError.MessageNotFound(branch, "branch"),
+        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(route?["message_id"] as string ?? "", "message_id"),
         StatusCode.NotFound when route?["session_id"] is string sessionId => OpenAIError.SessionNotFound(sessionId),
         StatusCode.NotFound when route?["user_id"] is string userId => OpenAIError.UserNotFound(userId),
         StatusCode.NotFound when route?["key_id"] is string keyId => new(404, ErrorTypes.InvalidRequest, "key_not_found", $"No API key '{keyId}'.", "key_id"),
@@ -81,9 +84,6 @@ internal static partial class OpenAIErrors
         StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };
-
-    private static string MessageIn(RouteValueDictionary? route, HttpContext context) =>
-        route?["message_id"] as string ?? context.Request.Query["branch"].ToString();
 
     private static OpenAIError FromBadRequest(BadHttpRequestException exception, HttpContext context) => exception.StatusCode switch
     {

@@ -19,6 +19,12 @@ internal static class MetadataRule
     /// <exception cref="OpenAIErrorException">It breaks the rule.</exception>
     public static string? Read(JsonElement body) => body.TryGetProperty("metadata", out var metadata) ? Check(metadata) : null;
 
+    /// <summary>The member <c>metadata</c> of a body that is about nothing else; null there takes all pairs away.</summary>
+    /// <exception cref="OpenAIErrorException">It is missing, or breaks the rule.</exception>
+    public static string ReadRequired(JsonElement body) => body.TryGetProperty("metadata", out var metadata)
+        ? Check(metadata) ?? "{}"
+        : throw new OpenAIErrorException(OpenAIError.InvalidRequest("Missing required parameter: 'metadata'.", "metadata", "missing_required_parameter"));
+
     /// <summary>The object as JSON text; null for null.</summary>
     /// <exception cref="OpenAIErrorException">It breaks the rule.</exception>
     public static string? Check(JsonElement metadata)

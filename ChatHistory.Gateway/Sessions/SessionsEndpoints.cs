@@ -122,18 +122,18 @@ internal static class SessionsEndpoints
     }
 
     private static async Task<IResult> ForkAsync(
-        string session_id, ForkSessionBody body, ClaimsPrincipal user, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken)
+        string session_id, ForkSessionBody? body, ClaimsPrincipal user, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken)
     {
         var request = new ForkSessionRequest
         {
             Scope = Caller.From(user).Scope, SessionId = session_id, NewSessionId = Guid.CreateVersion7(time.GetUtcNow()).ToString(),
         };
-        if (body.MessageId is not null)
+        if (body?.MessageId is not null)
         {
             request.MessageId = body.MessageId;
         }
 
-        if (!string.IsNullOrWhiteSpace(body.Title))
+        if (!string.IsNullOrWhiteSpace(body?.Title))
         {
             request.Title = Title(body.Title);
         }

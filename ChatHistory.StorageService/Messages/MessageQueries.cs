@@ -27,6 +27,21 @@ internal static class MessageQueries
                 .OrderBy(m => m.Seq)
                 .ToListAsync(cancellationToken);
 
+    /// <summary>The other choices of completions, given by their first ones, in their order.</summary>
+    public static async Task<List<Message>> ListAlternativesAsync(
+        this ChatHistoryDbContext database, IReadOnlyCollection<Message> firstChoices, CancellationToken cancellationToken)
+    {
+        var ids = firstChoices.Select(m => m.CompletionId!).ToArray();
+        var choices = await database.Messages
+            .Where(m => m.CompletionId != null && ids.Contains(m.CompletionId))
+            .OrderBy(m => m.Seq)
+            .ToListAsync(cancellationToken);
+        // A model server may give an id twice; a completion is what one turn asked for.
+        var turns = firstChoices.Select(m => (m.CompletionId, m.SessionId, m.ParentId)).ToHashSet();
+        var first = firstChoices.Select(m => m.MessageId).ToHashSet();
+        return [.. choices.Where(m => !first.Contains(m.MessageId) && turns.Contains((m.CompletionId, m.SessionId, m.ParentId)))];
+    }
+
     /// <summary>A page of completions by message id, which is the order in which they were begun.</summary>
     /// <param name="database">The database.</param>
     /// <param name="scope">Whose may be listed.</param>

@@ -97,10 +97,14 @@ internal sealed class MessagesService(
         await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
         var messages = await database.ListCompletionsAsync(
             scope, NullIfEmpty(request.UserId), NullIfEmpty(request.Model), request.Metadata, request.After, request.Descending, limit + 1, context.CancellationToken);
+        var hasMore = messages.Count > limit;
+        messages = hasMore ? messages[..limit] : messages;
+        var alternatives = await database.ListAlternativesAsync(messages, context.CancellationToken);
         return new V1.ListCompletionsReply
         {
-            Messages = { messages.Take(limit).Select(message => message.ToContract()) },
-            HasMore = messages.Count > limit,
+            Messages = { messages.Select(message => message.ToContract()) },
+            Alternatives = { alternatives.Select(message => message.ToContract()) },
+            HasMore = hasMore,
         };
     }
 

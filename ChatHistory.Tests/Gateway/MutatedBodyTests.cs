@@ -15,6 +15,8 @@ public sealed class MutatedBodyTests(SmallBodiesSystem system) : IClassFixture<S
         ("POST", ChatRequests.Completions, """{"messages":[{"role":"user","content":"Hello"}],"stream":false,"max_tokens":3}"""),
         ("POST", "/v1/sessions", """{"user_id":"ada","title":"Engines","metadata":{"a":{"b":[1,2,3]}}}"""),
         ("POST", "/v1/sessions/session_001/messages", """{"role":"user","content":[{"type":"text","text":"Hello"}],"model":"m","tokens":3,"extra":{"x":null}}"""),
+        ("POST", "/v1/sessions/session_001/fork", """{"message_id":"m","title":"Engines"}"""),
+        ("PATCH", "/v1/sessions/session_001", """{"head_message_id":"m"}"""),
         ("PATCH", "/v1/sessions/session_001", """{"title":"Engines","metadata":{},"is_active":true}"""),
     ];
 

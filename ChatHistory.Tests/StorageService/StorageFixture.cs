@@ -31,6 +31,7 @@ internal sealed class StorageFixture : IAsyncDisposable
         _channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions { MaxReceiveMessageSize = null, MaxSendMessageSize = null });
         Turns = new Turns.TurnsClient(_channel);
         Sessions = new Sessions.SessionsClient(_channel);
+        Messages = new Messages.MessagesClient(_channel);
         ApiKeys = new ApiKeys.ApiKeysClient(_channel);
     }
 
@@ -39,6 +40,8 @@ internal sealed class StorageFixture : IAsyncDisposable
     public Turns.TurnsClient Turns { get; }
 
     public Sessions.SessionsClient Sessions { get; }
+
+    public Messages.MessagesClient Messages { get; }
 
     public ApiKeys.ApiKeysClient ApiKeys { get; }
 
