@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Upstream;
 
@@ -31,10 +32,10 @@ internal static class ModelsEndpoints
         var id = model.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         using var response = await AskAsync(vllm, cancellationToken);
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
-        using var list = await JsonDocument.ParseAsync(body, cancellationToken: cancellationToken);
-        var found = list.RootElement.GetProperty("data").EnumerateArray().FirstOrDefault(entry => entry.GetProperty("id").ValueEquals(id));
-        return found.ValueKind == JsonValueKind.Object
-            ? Results.Text(found.GetRawText(), "application/json")
+        var list = await JsonSerializer.DeserializeAsync(body, ModelsJsonContext.Default.ModelList, cancellationToken);
+        var found = list?.Data?.FirstOrDefault(entry => entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out var name) && name.ValueKind == JsonValueKind.String && name.ValueEquals(id));
+        return found is { ValueKind: JsonValueKind.Object }
+            ? Results.Text(found.Value.GetRawText(), "application/json")
             : throw new OpenAIErrorException(new OpenAIError(
                 StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "model_not_found", $"The model '{id}' does not exist. List them with GET /v1/models.", "model"));
     }
@@ -61,3 +62,8 @@ internal static class ModelsEndpoints
         }
     }
 }
+
+internal sealed record ModelList([property: JsonPropertyName("data")] JsonElement[]? Data);
+
+[JsonSerializable(typeof(ModelList))]
+internal sealed partial class ModelsJsonContext : JsonSerializerContext;
