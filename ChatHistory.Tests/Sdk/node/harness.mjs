@@ -1,5 +1,6 @@
 // What every script needs: the client as its users make it, and the two places where the truth stands: the stored history, and what reached the model.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import OpenAI from 'openai';
 
 const env = (name) => process.env[name] ?? assert.fail(`${name} is not set; the scripts are run by EndToEnd/OpenAINodeTests.cs`);
@@ -15,7 +16,7 @@ export const newClient = (options = {}) => new OpenAI({ baseURL, apiKey, maxRetr
 export const client = newClient();
 
 /** A text that no other request has. */
-export const unique = (text) => `${text} ${crypto.randomUUID()}`;
+export const unique = (text) => `${text} ${randomUUID()}`;
 
 /** A GET of the gateway's own API. */
 export async function get(path) {
