@@ -195,3 +195,19 @@ internal enum ReplayFixKind
     /// <summary>Stored content parts or other members that are no JSON were left out; the message's text stays.</summary>
     UnreadableContent,
 }
+
+internal static class ReplayFixes
+{
+    public static string ToWire(this ReplayFixKind kind) => kind switch
+    {
+        ReplayFixKind.MissingResult => "missing_result",
+        ReplayFixKind.OrphanResult => "orphan_result",
+        ReplayFixKind.DuplicateResult => "duplicate_result",
+        ReplayFixKind.MovedResult => "moved_result",
+        ReplayFixKind.UnnamedResult => "unnamed_result",
+        ReplayFixKind.IncompleteCall => "incomplete_call",
+        ReplayFixKind.UnreadableCall => "unreadable_call",
+        ReplayFixKind.UnreadableArguments => "unreadable_arguments",
+        _ => "unreadable_content",
+    };
+}

@@ -77,6 +77,78 @@ public sealed class OpenAISdkTests(PersonalSystem system) : IClassFixture<Person
     }
 
     [Fact]
+    public async Task StreamedToolCalls_AreGatheredAndKept()
+    {
+        var options = new ChatCompletionOptions { Tools = { s_tool }, ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"), EndUserId = _user };
+        var (id, name) = ("", "");
+        using var arguments = new MemoryStream();
+        await foreach (var update in Chat.CompleteChatStreamingAsync([new UserChatMessage("The weather, please")], options))
+        {
+            foreach (var call in update.ToolCallUpdates)
+            {
+                (id, name) = (call.ToolCallId ?? id, call.FunctionName ?? name);
+                arguments.Write(call.FunctionArgumentsUpdate);
+            }
+        }
+
+        var stored = (await StoredAsync())[1].GetProperty("tool_calls")[0];
+        Assert.Equal(("get_weather", id), (name, stored.GetProperty("id").GetString()));
+        Assert.Equal(Encoding.UTF8.GetString(arguments.ToArray()), stored.GetProperty("function").GetProperty("arguments").GetString());
+        Assert.Equal(JsonValueKind.String, JsonElement.Parse(arguments.ToArray()).GetProperty("city").ValueKind);
+    }
+
+    [Fact]
+    public async Task ResultOfATool_IsAllThatTheNextRequestBrings()
+    {
+        var options = new ChatCompletionOptions { Tools = { s_tool }, ToolChoice = ChatToolChoice.CreateRequiredChoice(), EndUserId = _user };
+        var call = (await Chat.CompleteChatAsync([new UserChatMessage("The weather, please")], options)).Value.ToolCalls[0];
+
+        var session = (await SessionsAsync()).Single();
+        var next = new ChatCompletionOptions { Tools = { s_tool }, EndUserId = _user };
+        next.Patch.Set("$.session_id"u8, session.GetProperty("session_id").GetString()!);
+        var answer = (await Chat.CompleteChatAsync([new ToolChatMessage(call.Id, "Fog over the fjord")], next)).Value;
+
+        Assert.Contains("Fog over the fjord", answer.Content[0].Text, StringComparison.Ordinal);
+        Assert.Equal(["user", "assistant", "tool", "assistant"], (await StoredAsync()).Select(message => message.GetProperty("role").GetString()));
+    }
+
+    [Fact]
+    public async Task StreamedStructuredOutput_IsTheSchemasJson()
+    {
+        var options = new ChatCompletionOptions
+        {
+            EndUserId = _user,
+            ResponseFormat = ChatResponseFormat.CreateJsonSchemaFormat(
+                "person", BinaryData.FromString("""{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name","age"],"additionalProperties":false}"""), jsonSchemaIsStrict: true),
+        };
+        var text = new StringBuilder();
+        await foreach (var update in Chat.CompleteChatStreamingAsync([new UserChatMessage("Who?")], options))
+        {
+            text.Append(string.Concat(update.ContentUpdate.Select(part => part.Text)));
+        }
+
+        Assert.True(JsonElement.Parse(text.ToString()).GetProperty("age").TryGetInt32(out _));
+        Assert.Equal(text.ToString(), (await StoredAsync())[1].GetProperty("content").GetString());
+    }
+
+    [Fact]
+    public async Task ImageByAddress_IsReplayedAsItWasSent()
+    {
+        var parts = new[] { ChatMessageContentPart.CreateTextPart("What is it?"), ChatMessageContentPart.CreateImagePart(new Uri("https://images.test/cat.png"), ChatImageDetailLevel.Low) };
+        await Chat.CompleteChatAsync([new UserChatMessage(parts)], new ChatCompletionOptions { EndUserId = _user });
+
+        var session = (await SessionsAsync()).Single();
+        var next = new ChatCompletionOptions { EndUserId = _user };
+        next.Patch.Set("$.session_id"u8, session.GetProperty("session_id").GetString()!);
+        var question = ChatRequests.NewPrompt();
+        await Chat.CompleteChatAsync([new UserChatMessage(question)], next);
+
+        var replayed = (await system.Simulator.RequestsWithAsync(question)).Single().GetProperty("body").GetProperty("messages")[0].GetProperty("content");
+        Assert.Equal(
+            """[{"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"https://images.test/cat.png","detail":"low"}}]""", replayed.GetRawText());
+    }
+
+    [Fact]
     public async Task StructuredOutputAndImage_PassThrough()
     {
         var options = new ChatCompletionOptions

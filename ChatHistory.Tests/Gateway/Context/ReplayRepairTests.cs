@@ -1,4 +1,3 @@
-using System.Text.Json;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Storage.V1;
 using CsCheck;
@@ -40,7 +39,7 @@ public sealed class ReplayRepairTests
     {
         var repaired = ReplayRepair.Repair(messages);
 
-        Assert.Null(Violation(repaired.Messages));
+        Assert.Null(ChatRule.Violation(repaired.Messages));
         // Nothing but results, and what cannot be read, is left out or moved.
         Assert.Equal(
             messages.Where(message => message.Role != "tool").Select(message => (message.Role, message.Content)),
@@ -64,7 +63,7 @@ public sealed class ReplayRepairTests
         var messages = turns.SelectMany(turn => turn).ToArray();
         var repaired = ReplayRepair.Repair(messages);
 
-        Assert.Null(Violation(messages));
+        Assert.Null(ChatRule.Violation(messages));
         Assert.Empty(repaired.Fixes);
         Assert.Equal(messages, repaired.Messages, ReferenceEqualityComparer.Instance);
     });
@@ -134,54 +133,4 @@ public sealed class ReplayRepairTests
     private static string Call(string id) => $$$"""{"id":"{{{id}}}","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}""";
 
     private static string Shown(MessageContent message) => $"{message.Role}:{message.Content}";
-
-    /// <summary>The chat rule, told anew: null, or what breaks it.</summary>
-    private static string? Violation(IReadOnlyList<MessageContent> messages)
-    {
-        var open = new HashSet<string>();
-        foreach (var message in messages)
-        {
-            if (message.Role == "tool")
-            {
-                if (!open.Remove(message.ToolCallId))
-                {
-                    return $"no call waits for {message.ToolCallId}";
-                }
-
-                continue;
-            }
-
-            if (open.Count > 0)
-            {
-                return $"without a result: {string.Join(',', open)}";
-            }
-
-            foreach (var call in message is { Role: "assistant", HasToolCalls: true } ? JsonElement.Parse(message.ToolCalls).EnumerateArray().ToArray() : [])
-            {
-                var id = call.GetProperty("id").GetString()!;
-                if (id.Length == 0 || !open.Add(id) || call.GetProperty("type").GetString() != "function")
-                {
-                    return $"{call} is incomplete";
-                }
-
-                var function = call.GetProperty("function");
-                if (function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.String && arguments.GetString() is { Length: > 0 } text)
-                {
-                    arguments = JsonElement.Parse(text);
-                }
-
-                if (arguments.ValueKind is not (JsonValueKind.Object or JsonValueKind.Undefined or JsonValueKind.Null or JsonValueKind.String))
-                {
-                    return $"{call} has arguments that no template reads";
-                }
-            }
-
-            if (message.HasContentParts)
-            {
-                JsonElement.Parse(message.ContentParts);
-            }
-        }
-
-        return open.Count > 0 ? $"without a result at the end: {string.Join(',', open)}" : null;
-    }
 }
