@@ -37,14 +37,8 @@ internal static class MessageItems
     public static JsonObject Message(string id, string status, string role, JsonArray content) =>
         new() { ["id"] = id, ["type"] = "message", ["status"] = status, ["content"] = content, ["role"] = role };
 
-    public static JsonObject Reasoning(string id, string status, string? text) => new()
-    {
-        ["id"] = id,
-        ["type"] = "reasoning",
-        ["summary"] = new JsonArray(),
-        ["content"] = text is null ? new JsonArray() : new JsonArray(ReasoningText(text)),
-        ["status"] = status,
-    };
+    public static JsonObject Reasoning(string id, string status, JsonArray content) =>
+        new() { ["id"] = id, ["type"] = "reasoning", ["summary"] = new JsonArray(), ["content"] = content, ["status"] = status };
 
     public static JsonObject ReasoningText(string text) => new() { ["type"] = "reasoning_text", ["text"] = text };
 
@@ -72,7 +66,7 @@ internal static class MessageItems
         var items = new List<JsonObject>();
         if (message.HasReasoning && message.Reasoning.Length > 0)
         {
-            items.Add(Reasoning(ItemIds.Reasoning(messageId), status, message.Reasoning));
+            items.Add(Reasoning(ItemIds.Reasoning(messageId), status, new JsonArray(ReasoningText(message.Reasoning))));
         }
 
         var content = ItemContent.Write(message, output: true);
