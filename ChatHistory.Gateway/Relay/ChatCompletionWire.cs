@@ -42,6 +42,9 @@ internal sealed record ChoiceWire
 
     [JsonPropertyName("finish_reason")]
     public string? FinishReason { get; init; }
+
+    [JsonPropertyName("logprobs")]
+    public JsonElement? Logprobs { get; init; }
 }
 
 internal sealed record DeltaWire
@@ -93,6 +96,21 @@ internal sealed record UsageWire
 
     [JsonPropertyName("completion_tokens")]
     public int? CompletionTokens { get; init; }
+
+    [JsonPropertyName("prompt_tokens_details")]
+    public UsageDetailsWire? PromptDetails { get; init; }
+
+    [JsonPropertyName("completion_tokens_details")]
+    public UsageDetailsWire? CompletionDetails { get; init; }
+}
+
+internal sealed record UsageDetailsWire
+{
+    [JsonPropertyName("cached_tokens")]
+    public int? CachedTokens { get; init; }
+
+    [JsonPropertyName("reasoning_tokens")]
+    public int? ReasoningTokens { get; init; }
 }
 
 [JsonSerializable(typeof(ChatCompletionWire))]
