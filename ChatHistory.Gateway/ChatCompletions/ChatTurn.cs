@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
@@ -22,13 +23,13 @@ internal static class ChatTurn
     ];
 
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
-    public static async Task<TurnRequest> ReadAsync(HttpContext context, CancellationToken cancellationToken)
+    public static async Task<TurnRequest> ReadAsync(HttpContext context, Caller caller, CancellationToken cancellationToken)
     {
         var body = await JsonBody.ReadAsync(context.Request, cancellationToken);
         var completion = ChatCompletionRequest.From(body);
         try
         {
-            return Read(completion, context);
+            return Read(completion, context, caller);
         }
         catch
         {
@@ -37,10 +38,11 @@ internal static class ChatTurn
         }
     }
 
-    private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context)
+    private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context, Caller caller)
     {
         var (body, headers) = (completion.Body, context.Request.Headers);
         var sessionId = ReadSessionId(body, headers);
+        var ui = UiHeaders.From(context.Request, caller);
         var retry = SdkRetry.From(headers);
         var key = ReadIdempotencyKey(headers);
         return new TurnRequest
@@ -48,13 +50,15 @@ internal static class ChatTurn
             Completion = completion,
             RequestId = RequestIds.Of(context),
             UserNamed = body.OptionalString("user_id") ?? body.OptionalString("user"),
-            Store = body.OptionalBool("store") ?? true,
-            SessionId = sessionId,
+            Store = (body.OptionalBool("store") ?? true) && !ui.IsTask && !(caller.IsTrustedProxy && UiTaskPrompts.IsTask(body.Root)),
+            SessionId = sessionId ?? ui.SessionId,
+            IsTranscriptOfSession = sessionId is null && ui.SessionId is not null,
+            SessionMetadata = sessionId is null ? ui.Metadata : null,
             ParentMessageId = body.OptionalString("parent_message_id"),
             Metadata = MetadataRule.Read(body.Root),
             Parameters = body.OptionalBool("store") == true ? ReadParameters(body.Root) : null,
             IdempotencyKey = key,
-            Hash = key is not null || retry.IsSdk ? HashOf(sessionId, body.Bytes.Span) : null,
+            Hash = key is not null || retry.IsSdk ? HashOf(sessionId ?? ui.SessionId, body.Bytes.Span) : null,
             IsRepeated = retry.Count > 0,
             IsFirst = retry.Count == 0,
             Multitask = ReadMultitask(body),

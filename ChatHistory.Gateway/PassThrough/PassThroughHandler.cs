@@ -1,9 +1,10 @@
 using System.Buffers;
-using System.Net;
 using System.Net.Mime;
+using System.Net;
 using System.Text.Json;
-using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using ChatHistory.Gateway.ChatCompletions;
+using System.Text.Json;
+using System.Text;
 using ChatHistory.Gateway.Items;
+using ChatHistory.Gateway.Relay;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Responses;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Items;
+using ChatHistory.Gateway.Relay;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Responses;

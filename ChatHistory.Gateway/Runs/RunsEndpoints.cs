@@ -9,6 +9,7 @@ using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Runs;
@@ -21,7 +22,7 @@ internal static class RunsEndpoints
     public static IEndpointRouteBuilder MapRuns(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup(Route).WithTags("Runs");
-        group.MapGet("", List).WithName("ListRuns").WithSummary("List the answers that are under way.")
+        group.MapGet("", ListAsync).WithName("ListRuns").WithSummary("List the answers that are under way.")
             .Produces<RunList>();
         group.MapGet("{run_id}", GetAsync).WithName("GetRun").WithSummary("Read an answer and its status.")
             .Produces<MessageResource>();
@@ -34,10 +35,14 @@ internal static class RunsEndpoints
         return routes;
     }
 
-    private static IResult List(string session_id, ClaimsPrincipal user, RunRegistry runs) =>
-        Results.Json(
-            new RunList([.. runs.OfSession(session_id, Caller.From(user).Scope).Select(run => new RunResource(run.Turn.AnswerMessageId!, session_id, "in_progress", run.Frames.Count))]),
-            RunsJsonContext.Wire.RunList);
+    private static async Task<IResult> ListAsync(
+        string session_id, ClaimsPrincipal user, RunRegistry runs, SessionsClient sessions, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var scope = Caller.From(user).Scope;
+        await sessions.GetAsync(new GetSessionRequest { Scope = scope, SessionId = session_id }, deadline: time.Deadline(), cancellationToken: cancellationToken);
+        var live = runs.OfSession(session_id, scope).Select(run => new RunResource(run.Turn.AnswerMessageId!, session_id, "in_progress", run.Frames.Count));
+        return Results.Json(new RunList([.. live]), RunsJsonContext.Wire.RunList);
+    }
 
     private static async Task<IResult> GetAsync(string session_id, string run_id, ClaimsPrincipal user, StoredRuns stored, CancellationToken cancellationToken) =>
         ToResult(await FindAsync(session_id, run_id, Caller.From(user).Scope, stored, cancellationToken));
@@ -136,7 +141,7 @@ internal static class RunsEndpoints
         var answer = await stored.FindAsync(scope, runId, cancellationToken);
         return answer.SessionId == sessionId && answer.Content.Role == "assistant"
             ? answer
-            : throw new OpenAIErrorException(OpenAIError.MessageNotFound(runId) with { Param = "run_id" });
+            : throw new OpenAIErrorException(OpenAIError.MessageNotFound(runId, "run_id"));
     }
 
     private static IResult ToResult(Message answer) => Results.Json(MessageResource.From(answer), MessagesJsonContext.Wire.MessageResource);

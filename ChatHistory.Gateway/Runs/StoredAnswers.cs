@@ -1,7 +1,7 @@
 using System.Buffers;
 using ChatHistory.Gateway.ChatCompletions;
-using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.StoredCompletions;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Runs;
@@ -29,7 +29,9 @@ internal sealed class StoredAnswers(StoredRuns stored)
         }
         else
         {
-            await writer.FailAsync(OpenAIError.StorageUnavailable(), observer);
+            var body = CompletionObject.ToJson(await stored.FindChoicesAsync(scope, messageId, cancellationToken), withSession: false);
+            observer.Observe(body.Span);
+            await writer.SendAsync(body, observer);
         }
     }
 }

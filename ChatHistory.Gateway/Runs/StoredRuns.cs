@@ -12,6 +12,11 @@ internal sealed class StoredRuns(TurnsClient turns, MessagesClient messages, Tim
     public async Task<Message> FindAsync(Scope scope, string messageId, CancellationToken cancellationToken) =>
         await messages.GetAsync(new GetMessageRequest { Scope = scope, MessageId = messageId }, deadline: time.Deadline(), cancellationToken: cancellationToken);
 
+    /// <summary>The answer and its alternatives.</summary>
+    public async Task<IReadOnlyList<Message>> FindChoicesAsync(Scope scope, string messageId, CancellationToken cancellationToken) =>
+        (await messages.ListChoicesAsync(
+            new ListChoicesRequest { Scope = scope, MessageId = messageId }, deadline: time.Deadline(), cancellationToken: cancellationToken)).Messages;
+
     /// <summary>The frames above a number, and how the answer stands at that moment.</summary>
     public async Task<StoredFrames> ReadAsync(Scope scope, string messageId, long after, CancellationToken cancellationToken)
     {

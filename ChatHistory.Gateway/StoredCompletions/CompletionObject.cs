@@ -19,12 +19,13 @@ internal static class CompletionObject
     public static string IdOf(Message answer) => answer.HasCompletionId ? answer.CompletionId : $"chatcmpl-{answer.MessageId}";
 
     /// <param name="choices">The answer, and its alternatives in their order.</param>
-    public static ReadOnlyMemory<byte> ToJson(IReadOnlyList<Message> choices)
+    /// <param name="withSession">With <c>session_id</c>; without, it is the body as the model server gave it.</param>
+    public static ReadOnlyMemory<byte> ToJson(IReadOnlyList<Message> choices, bool withSession = true)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
         {
-            Write(writer, choices);
+            Write(writer, choices, withSession);
         }
 
         return buffer.WrittenMemory;
@@ -32,7 +33,8 @@ internal static class CompletionObject
 
     /// <param name="writer">Where a value is expected.</param>
     /// <param name="choices">The answer, and its alternatives in their order.</param>
-    public static void Write(Utf8JsonWriter writer, IReadOnlyList<Message> choices)
+    /// <param name="withSession">With <c>session_id</c>.</param>
+    public static void Write(Utf8JsonWriter writer, IReadOnlyList<Message> choices, bool withSession = true)
     {
         var answer = choices[0];
         writer.WriteStartObject();
@@ -69,7 +71,11 @@ internal static class CompletionObject
             EchoedRequest.Write(writer, answer.Request);
         }
 
-        writer.WriteString("session_id", answer.SessionId);
+        if (withSession)
+        {
+            writer.WriteString("session_id", answer.SessionId);
+        }
+
         writer.WriteEndObject();
     }
 

@@ -153,11 +153,12 @@ public sealed class UpstreamFailureTests(ImpatientSystem system) : IClassFixture
         await using var alone = await RunningSystem.StartAsync(new Uri("http://127.0.0.1:9"));
         foreach (var stream in new[] { true, false })
         {
-            var answer = await alone.Client.PostJsonAsync(Completions, Body("Hello", stream));
+            var prompt = NewPrompt();
+            var answer = await alone.Client.PostJsonAsync(Completions, Body(prompt, stream));
 
             Assert.Equal((HttpStatusCode.ServiceUnavailable, "upstream_unavailable", "5"), (answer.Status, answer.ErrorCode, answer.Headers["Retry-After"]));
             var messages = await alone.Client.MessagesOfAsync(answer.SessionId);
-            Assert.Equal([("Hello", "completed"), ("", "failed")], messages.Select(message => (message.GetProperty("content").GetString(), message.GetProperty("status").GetString())));
+            Assert.Equal([(prompt, "completed"), ("", "failed")], messages.Select(message => (message.GetProperty("content").GetString(), message.GetProperty("status").GetString())));
         }
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await alone.Client.GetJsonAsync("/v1/models")).Status);
