@@ -41,6 +41,7 @@ internal static class GatewayServices
         services.AddOptions<ContextOptions>().BindConfiguration(ContextOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<TokenCounter>();
         services.AddSingleton<ContextFitter>();
+        services.AddSingleton<PromptBuilder>();
         services.AddSingleton<UsageOnAbort>();
 
         services.AddSingleton<SessionQueue>();
@@ -97,6 +98,7 @@ internal static class GatewayServices
         app.MapModels();
         app.MapPassThrough();
         app.MapSessions();
+        app.MapContextPreview();
         app.MapMessages();
         app.MapRuns();
         app.MapHistory();

@@ -15,7 +15,7 @@ internal sealed class ChatCompletionRequest : IDisposable
 
     private readonly JsonBody _body;
 
-    private ChatCompletionRequest(JsonBody body)
+    private ChatCompletionRequest(JsonBody body, bool mayBeEmpty)
     {
         _body = body;
         Model = body.OptionalString("model");
@@ -23,7 +23,7 @@ internal sealed class ChatCompletionRequest : IDisposable
         Choices = ReadChoices(body.Root);
         UsageAsked = ReadUsageAsked(body.Root);
         // A request that names the message to answer brings nothing new (a regeneration).
-        Messages = ReadMessages(body.Root, mayBeEmpty: body.OptionalString("parent_message_id") is not null);
+        Messages = ReadMessages(body.Root, mayBeEmpty || body.OptionalString("parent_message_id") is not null);
     }
 
     public JsonElement Root => _body.Root;
@@ -47,11 +47,13 @@ internal sealed class ChatCompletionRequest : IDisposable
 
     /// <summary>Takes the body over, also when it fails.</summary>
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
-    public static ChatCompletionRequest From(JsonBody body)
+    /// <param name="body">The request's body.</param>
+    /// <param name="mayBeEmpty">True: messages may be absent.</param>
+    public static ChatCompletionRequest From(JsonBody body, bool mayBeEmpty = false)
     {
         try
         {
-            return new ChatCompletionRequest(body);
+            return new ChatCompletionRequest(body, mayBeEmpty);
         }
         catch
         {

@@ -162,6 +162,7 @@ internal sealed record ModelWindow([property: JsonPropertyName("id")] string? Id
 [JsonSerializable(typeof(TokenizeTextRequest))]
 [JsonSerializable(typeof(TokenizeResponse))]
 [JsonSerializable(typeof(ModelWindows))]
+[JsonSerializable(typeof(ContextPreview))]
 internal sealed partial class ContextJsonContext : JsonSerializerContext
 {
     public static ContextJsonContext Wire { get; } = new(WireJson.Options);

@@ -60,6 +60,9 @@ internal sealed partial class Turn : IAsyncDisposable
     /// <summary>How many of the history's first messages do not fit, and are not shown to the model.</summary>
     public int Omitted { get; set; }
 
+    /// <summary>How many repairs the history needed before a model would take it.</summary>
+    public int Repairs { get; set; }
+
     /// <summary>True: a first sending of this request has begun the turn; nothing was begun now, and this object only names it.</summary>
     public bool IsFound { get; private init; }
 
@@ -88,8 +91,12 @@ internal sealed partial class Turn : IAsyncDisposable
     };
 
     /// <summary>A turn of which nothing is kept, perhaps with the stored messages of a session before it.</summary>
-    public static Turn NotStored(TurnStore store, IReadOnlyList<MessageContent> history) =>
-        new(store, new Scope(), answerMessageId: "", isStored: false) { History = history };
+    public static Turn NotStored(TurnStore store, Transcript? history) => new(store, new Scope(), answerMessageId: "", isStored: false)
+    {
+        History = history?.Messages ?? [],
+        OmittedBefore = history?.Omitted ?? 0,
+        TokensBefore = history is { HasKnownTokens: true } ? history.KnownTokens : null,
+    };
 
     /// <summary>Notes a part of the answer that has passed, and saves what has gathered if the last save is 64 chunks or a second old.</summary>
     public void ChunkRelayed(CompletionObserver observer)

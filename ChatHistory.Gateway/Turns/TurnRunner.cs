@@ -1,3 +1,4 @@
+using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Relay;
@@ -17,7 +18,7 @@ namespace ChatHistory.Gateway.Turns;
 /// <item>Wait for the session's turn, when the request continues a session by its id (<see cref="MultitaskRule"/>).</item>
 /// <item>Begin: one commit stores session, new messages and the answer's row. Only then is the model called. If storage knows the request
 /// already, its answer is given again instead.</item>
-/// <item>Call the model with the stored history before the new messages.</item>
+/// <item>Call the model with the stored history before the new messages, as much of it as fits (<see cref="PromptBuilder"/>).</item>
 /// <item>Relay the answer in the mode that was asked for (<see cref="StreamRelay"/>, <see cref="WholeRelay"/>), which ends with the second commit.</item>
 /// <item>Record what it took.</item>
 /// </list>
@@ -27,6 +28,7 @@ internal sealed partial class TurnRunner(
     TurnStore turns,
     RunRegistry runs,
     RunReplay replay,
+    PromptBuilder prompts,
     VllmClient vllm,
     StreamRelay streamRelay,
     WholeRelay wholeRelay,
@@ -62,7 +64,6 @@ internal sealed partial class TurnRunner(
             return;
         }
 
-        writer.Begun(turn);
         using var run = runs.Start(turn, request, caller.Scope);
         turn.Frames = run.IsStream ? run.Frames : null;
         using var listener = run.Listen(clientLeft);
@@ -72,7 +73,8 @@ internal sealed partial class TurnRunner(
         RelayResult result;
         try
         {
-            run.UpstreamBody = UpstreamBody.Compose(request.Completion, turn.History, options.Value.Model);
+            run.UpstreamBody = await ComposeAsync(turn, request, run.Stopping);
+            writer.Begun(turn);
             var answer = await vllm.PostAsync("v1/chat/completions", run.UpstreamBody, request.RequestId, run.Stopping);
 
             // Step 5: relay.
@@ -103,6 +105,13 @@ internal sealed partial class TurnRunner(
         {
             Log.ClientLeft(logger, turn.SessionId, turn.AnswerMessageId);
         }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> ComposeAsync(Turn turn, TurnRequest request, CancellationToken cancellationToken)
+    {
+        var prompt = await prompts.BuildAsync(request.Completion, new StoredHistory(turn.History, turn.OmittedBefore, turn.TokensBefore), cancellationToken);
+        (turn.Omitted, turn.Repairs) = (prompt.Omitted, prompt.Fixes.Count);
+        return prompt.Body;
     }
 
     private async Task<bool> ReplayLostAsync(TurnRequest request, Caller caller, IAnswerWriter writer, CancellationToken clientLeft)

@@ -77,14 +77,14 @@ internal sealed class TurnStore(
     {
         if (request.SessionId is not { } sessionId || request.IsTranscriptOfSession)
         {
-            return Turn.NotStored(this, []);
+            return Turn.NotStored(this, null);
         }
 
         try
         {
             var transcript = await sessions.GetTranscriptAsync(
                 new GetTranscriptRequest { Scope = caller.Scope, SessionId = sessionId }, deadline: time.Deadline(), cancellationToken: cancellationToken);
-            return Turn.NotStored(this, transcript.Messages);
+            return Turn.NotStored(this, transcript);
         }
         catch (Grpc.Core.RpcException exception) when (exception.StatusCode == Grpc.Core.StatusCode.NotFound)
         {

@@ -17,11 +17,14 @@ internal static class UpstreamBody
     // Members that only this gateway understands; a strict upstream would refuse them.
     private static readonly string[] s_own = ["session_id", "user_id", "on_disconnect", "parent_message_id", "multitask"];
 
-    public static ReadOnlyMemory<byte> Compose(ChatCompletionRequest request, IReadOnlyList<MessageContent> history, string? defaultModel)
+    /// <param name="request">The client's request.</param>
+    /// <param name="messages">The messages to send in the place of the request's; those of them that are the request's own keep their bytes. Null: the request's.</param>
+    /// <param name="defaultModel">The model for a request that names none.</param>
+    public static ReadOnlyMemory<byte> Compose(ChatCompletionRequest request, IReadOnlyList<MessageContent>? messages, string? defaultModel)
     {
         var addUsage = request.Stream && !request.UsageAsked;
         var addModel = request.Model is null && defaultModel is not null;
-        if (history.Count == 0 && !addUsage && !addModel && !s_own.Any(own => request.Root.TryGetProperty(own, out _)))
+        if (messages is null && !addUsage && !addModel && !s_own.Any(own => request.Root.TryGetProperty(own, out _)))
         {
             return request.Bytes;
         }
@@ -38,15 +41,18 @@ internal static class UpstreamBody
                     case "stream_options" when addUsage:
                     case "model" when addModel:
                         break;
-                    case "messages" when history.Count > 0:
-                        writer.WritePropertyName("messages");
-                        WriteMessages(writer, request, member.Value, history);
+                    case "messages" when messages is not null:
                         break;
                     default:
                         writer.WritePropertyName(member.Name);
                         WriteUnchanged(writer, member.Value);
                         break;
                 }
+            }
+
+            if (messages is not null)
+            {
+                WriteMessages(writer, request, messages);
             }
 
             if (addUsage)
@@ -65,28 +71,25 @@ internal static class UpstreamBody
         return buffer.WrittenMemory;
     }
 
-    // Instructions of the request come first and take the place of those with which the history began: many chat templates refuse a system
-    // message anywhere else, and clients that send one with every turn mean the current one.
-    private static void WriteMessages(Utf8JsonWriter writer, ChatCompletionRequest request, JsonElement messages, IReadOnlyList<MessageContent> history)
+    private static void WriteMessages(Utf8JsonWriter writer, ChatCompletionRequest request, IReadOnlyList<MessageContent> messages)
     {
-        var instructions = request.Messages.TakeWhile(IsInstruction).Count();
-        var replayed = instructions == 0 ? history : history.SkipWhile(IsInstruction);
-
-        writer.WriteStartArray();
-        foreach (var message in messages.EnumerateArray().Take(instructions))
+        var own = new Dictionary<MessageContent, JsonElement>(ReferenceEqualityComparer.Instance);
+        for (var i = 0; i < request.Messages.Count; i++)
         {
-            WriteUnchanged(writer, message);
+            own[request.Messages[i]] = request.Root.GetProperty("messages")[i];
         }
 
-        // An answer that failed before its first word is kept, but says nothing to a model.
-        foreach (var message in replayed.Where(message => message is not { Role: "assistant", Content: "", HasToolCalls: false, HasContentParts: false }))
+        writer.WriteStartArray("messages");
+        foreach (var message in messages)
         {
-            WireMessage.Write(writer, message);
-        }
-
-        foreach (var message in messages.EnumerateArray().Skip(instructions))
-        {
-            WriteUnchanged(writer, message);
+            if (own.TryGetValue(message, out var json))
+            {
+                WriteUnchanged(writer, json);
+            }
+            else
+            {
+                WireMessage.Write(writer, message);
+            }
         }
 
         writer.WriteEndArray();
@@ -106,8 +109,6 @@ internal static class UpstreamBody
         writer.WriteBoolean("include_usage", true);
         writer.WriteEndObject();
     }
-
-    private static bool IsInstruction(MessageContent message) => message.Role is "system" or "developer";
 
     // The very bytes: numbers keep their digits, strings their escapes.
     private static void WriteUnchanged(Utf8JsonWriter writer, JsonElement value) =>

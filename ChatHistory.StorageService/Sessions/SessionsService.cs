@@ -1,5 +1,6 @@
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Google.Protobuf.WellKnownTypes;
@@ -109,7 +110,17 @@ internal sealed class SessionsService(
         await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
         var session = await database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
             ?? throw StorageStatus.NotFound("session");
-        return new V1.Transcript { Messages = { file.Read(reader => StoredPath.Read(reader, session.SessionId, session.HeadMessageId)) } };
+        return file.Read(reader =>
+        {
+            var (omitted, tokens) = StoredMessage.FindContext(reader, session.HeadMessageId);
+            var transcript = new V1.Transcript { Messages = { StoredPath.Read(reader, session.SessionId, session.HeadMessageId) }, Omitted = omitted };
+            if (tokens is { } known)
+            {
+                transcript.KnownTokens = known;
+            }
+
+            return transcript;
+        });
     }
 
     /// <remarks>
