@@ -7,6 +7,7 @@ using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
+using ChatHistory.Gateway.PassThrough;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Sessions;
@@ -54,12 +55,15 @@ internal static class GatewayServices
         services.AddSingleton<StoredRuns>();
         services.AddSingleton<RunEvents>();
 
+        services.AddHttpForwarder();
+        services.AddSingleton<PassThroughHandler>();
+
         services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidator>();
         services.AddOptions<IdentityOptions>().BindConfiguration(IdentityOptions.Section).ValidateOnStart();
         services.AddSingleton<ApiKeyLookup>();
         services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
-        services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwnersBelowV1());
+        services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwners());
 
         services.AddOptions<LimitsOptions>().BindConfiguration(LimitsOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<KestrelServerOptions>().Configure<IOptions<LimitsOptions>>((kestrel, limits) =>
@@ -89,6 +93,7 @@ internal static class GatewayServices
     {
         app.MapChatCompletions();
         app.MapModels();
+        app.MapPassThrough();
         app.MapSessions();
         app.MapMessages();
         app.MapRuns();
@@ -99,9 +104,9 @@ internal static class GatewayServices
     }
 
     // As the fallback policy it also covers requests that no route matches, so an unknown URL without a key is a 401, not a 404.
-    private static AuthorizationPolicy OnlyOwnersBelowV1() =>
+    private static AuthorizationPolicy OnlyOwners() =>
         new AuthorizationPolicyBuilder()
-            .RequireAssertion(context => context.Resource is HttpContext http && (!http.Request.Path.StartsWithSegments("/v1") || http.User.Identity?.IsAuthenticated == true))
-            .RequireAssertion(context => !context.User.IsInRole(ApiKeyAuthentication.AdminRole) || context.Resource is HttpContext http && !http.Request.Path.StartsWithSegments("/v1"))
+            .RequireAssertion(context => context.Resource is HttpContext http && (!OwnedPaths.Covers(http.Request.Path) || http.User.Identity?.IsAuthenticated == true))
+            .RequireAssertion(context => !context.User.IsInRole(ApiKeyAuthentication.AdminRole) || context.Resource is HttpContext http && !OwnedPaths.Covers(http.Request.Path))
             .Build();
 }

@@ -10,7 +10,8 @@ namespace ChatHistory.Gateway.Identity;
 
 /// <summary>
 /// <c>Authorization: Bearer</c> with an API key gives the key's owner; with the admin key, the administrator. In personal mode everybody on
-/// this machine is the one trusted caller.
+/// this machine is the one trusted caller. A key that is marked <c>trusted_proxy</c> belongs to a UI and speaks for the user whom its headers
+/// name (<see cref="UiHeaders.UserOf"/>); every other key's headers are ignored.
 /// </summary>
 internal sealed class ApiKeyAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> schemeOptions,
@@ -22,11 +23,13 @@ internal sealed class ApiKeyAuthentication(
     public const string SchemeName = "ApiKey";
     public const string AdminRole = "admin";
     public const string PersonalModeClaim = "chathistory:personal_mode";
+    public const string TrustedProxyClaim = "chathistory:trusted_proxy";
+    public const string UiUserClaim = "chathistory:ui_user";
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         // Health and documentation are everybody's. Nobody is asked for behind them: /alive has to answer while storage is down.
-        if (!Request.Path.StartsWithSegments("/v1") && !Request.Path.StartsWithSegments("/admin"))
+        if (!OwnedPaths.Covers(Request.Path) && !Request.Path.StartsWithSegments("/admin"))
         {
             return AuthenticateResult.NoResult();
         }
@@ -40,15 +43,22 @@ internal sealed class ApiKeyAuthentication(
         }
 
         // A well-formed key is honoured in every mode, so that its owner's scope holds wherever it is used.
-        if (ApiKeyText.TryGetId(bearer, out var id) && await keys.FindOwnerAsync(id, bearer, Context.RequestAborted) is { } owner)
+        if (ApiKeyText.TryGetId(bearer, out var id) && await keys.FindValidAsync(id, bearer, Context.RequestAborted) is { } key)
         {
-            return Success(new Claim(ClaimTypes.NameIdentifier, owner));
+            return key.TrustedProxy
+                ? Success(new Claim(ClaimTypes.NameIdentifier, UiHeaders.UserOf(Request) ?? key.UserId), new Claim(TrustedProxyClaim, "true"))
+                : Success(new Claim(ClaimTypes.NameIdentifier, key.UserId));
         }
 
         // OpenAI's SDKs refuse to start without some key, so in personal mode any text is accepted as none.
-        return await keys.PersonalModeAsync(Context.RequestAborted)
-            ? Success(new Claim(PersonalModeClaim, "true"))
-            : AuthenticateResult.Fail("no valid key");
+        if (!await keys.PersonalModeAsync(Context.RequestAborted))
+        {
+            return AuthenticateResult.Fail("no valid key");
+        }
+
+        return UiHeaders.UserOf(Request) is { } user
+            ? Success(new Claim(PersonalModeClaim, "true"), new Claim(UiUserClaim, user))
+            : Success(new Claim(PersonalModeClaim, "true"));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
@@ -77,6 +87,6 @@ internal sealed class ApiKeyAuthentication(
         identity.Value is { HasAdminKey: true, AdminKey: { } adminKey }
         && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(bearer)), SHA256.HashData(Encoding.UTF8.GetBytes(adminKey)));
 
-    private static AuthenticateResult Success(Claim claim) =>
-        AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity([claim], SchemeName)), SchemeName));
+    private static AuthenticateResult Success(params Claim[] claims) =>
+        AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity(claims, SchemeName)), SchemeName));
 }

@@ -16,8 +16,8 @@ internal sealed class ApiKeyLookup(ApiKeysClient keys, IOptions<IdentityOptions>
     private readonly ConcurrentDictionary<string, Remembered> _remembered = new();
     private bool? _anyKeyWasMade;
 
-    /// <summary>The owner of a key that is valid now, else null.</summary>
-    public async Task<string?> FindOwnerAsync(string keyId, string text, CancellationToken cancellationToken)
+    /// <summary>The key when it is valid now, else null.</summary>
+    public async Task<ApiKey?> FindValidAsync(string keyId, string text, CancellationToken cancellationToken)
     {
         var key = await FindAsync(keyId, cancellationToken);
         var now = time.GetUtcNow();
@@ -25,7 +25,7 @@ internal sealed class ApiKeyLookup(ApiKeysClient keys, IOptions<IdentityOptions>
             && CryptographicOperations.FixedTimeEquals(ApiKeyText.Hash(text), key.Hash.Span)
             && key.RevokedAt is null
             && (key.ExpiresAt is null || now < key.ExpiresAt.ToDateTimeOffset())
-                ? key.UserId
+                ? key
                 : null;
     }
 

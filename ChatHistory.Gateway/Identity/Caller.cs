@@ -11,25 +11,40 @@ internal sealed class Caller
     public const string DefaultUser = "default_user";
 
     private readonly string? _owner;
+    private readonly string _unnamed;
 
-    private Caller(string? owner)
+    private Caller(string? owner, string unnamed, bool isTrustedProxy)
     {
         _owner = owner;
+        _unnamed = unnamed;
+        IsTrustedProxy = isTrustedProxy;
         Scope = owner is null ? new Scope { Everyone = true } : new Scope { Owner = owner };
     }
 
     public Scope Scope { get; }
 
-    public static Caller From(ClaimsPrincipal user) =>
-        user.HasClaim(ApiKeyAuthentication.PersonalModeClaim, "true")
-            ? new Caller(owner: null)
-            : new Caller(user.FindFirstValue(ClaimTypes.NameIdentifier) ?? throw new InvalidOperationException("an authenticated caller has an owner"));
+    /// <summary>
+    /// True when what the request's identity headers say may be believed (<see cref="UiHeaders"/>): the key was made for a UI, or it is personal
+    /// mode, where everybody on this machine is one trust domain and may name any user in a body anyway.
+    /// </summary>
+    public bool IsTrustedProxy { get; }
+
+    public static Caller From(ClaimsPrincipal user)
+    {
+        if (user.HasClaim(ApiKeyAuthentication.PersonalModeClaim, "true"))
+        {
+            return new Caller(owner: null, unnamed: user.FindFirstValue(ApiKeyAuthentication.UiUserClaim) ?? DefaultUser, isTrustedProxy: true);
+        }
+
+        var owner = user.FindFirstValue(ClaimTypes.NameIdentifier) ?? throw new InvalidOperationException("an authenticated caller has an owner");
+        return new Caller(owner, owner, user.HasClaim(ApiKeyAuthentication.TrustedProxyClaim, "true"));
+    }
 
     /// <summary>
-    /// The user whom a request is about. With an API key that is the key's owner, whatever body, path or query say;
-    /// in personal mode the user whom the request names, else <see cref="DefaultUser"/>.
+    /// The user whom a request is about. With an API key that is the key's owner, or the end user for whom a UI's key speaks, whatever body,
+    /// path or query say; in personal mode the user whom the request names, else the one of a UI's headers, else <see cref="DefaultUser"/>.
     /// </summary>
-    public string UserNamed(string? named) => _owner ?? (string.IsNullOrEmpty(named) ? DefaultUser : named);
+    public string UserNamed(string? named) => _owner ?? (string.IsNullOrEmpty(named) ? _unnamed : named);
 
     /// <summary>The user in a path. Another owner's is answered like one that does not exist.</summary>
     public string UserInPath(string userId) =>

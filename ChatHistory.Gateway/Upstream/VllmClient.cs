@@ -9,6 +9,9 @@ namespace ChatHistory.Gateway.Upstream;
 /// </summary>
 internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options, TimeProvider time)
 {
+    /// <summary>The name under which others (the pass-through) get the same connections.</summary>
+    public const string HttpClientName = "vllm";
+
     /// <summary>Registers the client with limits fit for completions that take minutes.</summary>
     public static void Add(IServiceCollection services)
     {
@@ -21,7 +24,7 @@ internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options,
                 "Vllm:Endpoint must be an absolute http or https address, e.g. http://localhost:8000.")
             .ValidateOnStart();
 
-        services.AddHttpClient<VllmClient>((provider, http) =>
+        services.AddHttpClient<VllmClient>(HttpClientName, (provider, http) =>
             {
                 http.BaseAddress = BaseAddress(provider.GetRequiredService<IOptions<VllmOptions>>().Value.Endpoint);
                 // The relay watches for silence instead: a total limit would cut long answers.
@@ -63,6 +66,13 @@ internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options,
         return await SendAsync(request, options.Value.ConnectTimeout, stop);
     }
 
+    /// <summary>Both http://host:8000 and http://host:8000/v1 are in use as "the endpoint"; our paths begin with v1/.</summary>
+    public static Uri BaseAddress(string endpoint)
+    {
+        var trimmed = endpoint.TrimEnd('/');
+        return new Uri((trimmed.EndsWith("/v1", StringComparison.Ordinal) ? trimmed[..^"/v1".Length] : trimmed) + "/");
+    }
+
     private async Task<UpstreamAnswer> SendAsync(HttpRequestMessage request, TimeSpan timeout, CancellationToken stop)
     {
         if (options.Value.ApiKey is { Length: > 0 } key)
@@ -88,12 +98,5 @@ internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options,
         {
             return UpstreamAnswer.Of(UpstreamErrors.Unreachable(), exception);
         }
-    }
-
-    // Both http://host:8000 and http://host:8000/v1 are in use as "the endpoint"; our paths begin with v1/.
-    private static Uri BaseAddress(string endpoint)
-    {
-        var trimmed = endpoint.TrimEnd('/');
-        return new Uri((trimmed.EndsWith("/v1", StringComparison.Ordinal) ? trimmed[..^"/v1".Length] : trimmed) + "/");
     }
 }
