@@ -83,14 +83,18 @@ internal sealed class RunningSystem : IAsyncDisposable
     }
 
     /// <summary>A client with an API key of a user, made for it with the admin key.</summary>
-    public async Task<HttpClient> ClientOfAsync(string userId)
+    public Task<HttpClient> ClientOfAsync(string userId) => ClientWithNewKeyAsync($$"""{"user_id":"{{userId}}"}""");
+
+    /// <summary>The same with a key that may speak for others by a UI's headers.</summary>
+    public Task<HttpClient> TrustedClientOfAsync(string userId) => ClientWithNewKeyAsync($$"""{"user_id":"{{userId}}","trusted_proxy":true}""");
+
+    private async Task<HttpClient> ClientWithNewKeyAsync(string key)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/admin/keys") { Content = Json($$"""{"user_id":"{{userId}}"}""") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/admin/keys") { Content = Json(key) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", AdminKey);
         using var response = await Client.SendAsync(request);
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
-        var key = JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("key").GetString();
-        return ClientWith(key!);
+        return ClientWith(JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("key").GetString()!);
     }
 
     public HttpClient ClientWith(string key)
