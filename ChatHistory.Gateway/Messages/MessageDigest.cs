@@ -9,7 +9,8 @@ namespace ChatHistory.Gateway.Messages;
 /// <summary>
 /// SHA-256 of a message's canonical form: role, content, tool calls (id, name, arguments) and tool_call_id. Storage chains these digests, so
 /// that a transcript is recognised by one look-up. What clients re-serialise without meaning anything by it does not count: a string or one
-/// text part, key order, null members, names, reasoning, annotations.
+/// text part, key order, null members, names, reasoning, annotations, and the white space around an answer (reasoning models begin with two
+/// line feeds; Open WebUI keeps what lies between).
 /// </summary>
 internal static class MessageDigest
 {
@@ -39,16 +40,17 @@ internal static class MessageDigest
 
     private static void WriteContent(Utf8JsonWriter writer, MessageContent message)
     {
+        var text = message.Role == "assistant" ? message.Content.AsSpan().Trim() : message.Content;
         if (!message.HasContentParts)
         {
-            writer.WriteStringValue(message.Content);
+            writer.WriteStringValue(text);
             return;
         }
 
         using var parts = JsonDocument.Parse(message.ContentParts);
         if (parts.RootElement.GetArrayLength() == 1 && IsText(parts.RootElement[0]))
         {
-            writer.WriteStringValue(message.Content);
+            writer.WriteStringValue(text);
         }
         else
         {

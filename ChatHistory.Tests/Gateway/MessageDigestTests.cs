@@ -1,0 +1,21 @@
+using System.Text.Json;
+using ChatHistory.Gateway.Messages;
+
+namespace ChatHistory.Tests.Gateway;
+
+/// <summary>Which messages are the same to a transcript. Pure.</summary>
+public sealed class MessageDigestTests
+{
+    [Theory]
+    [InlineData("""{"role":"assistant","content":"\n\nHello \u00c4nne.\n"}""", """{"role":"assistant","content":"Hello Änne."}""", true)]
+    [InlineData("""{"role":"assistant","content":"Hello"}""", """{"content":[{"text":" Hello\t","type":"text"}],"role":"assistant"}""", true)]
+    [InlineData("""{"role":"assistant","content":"Hello"}""", """{"role":"assistant","content":"Hello","reasoning_content":"hm","refusal":null,"name":"x"}""", true)]
+    [InlineData("""{"role":"assistant","content":"a b"}""", """{"role":"assistant","content":"a  b"}""", false)]
+    [InlineData("""{"role":"assistant","content":"a\nb"}""", """{"role":"assistant","content":"ab"}""", false)]
+    [InlineData("""{"role":"user","content":"Hello\n"}""", """{"role":"user","content":"Hello"}""", false)]
+    [InlineData("""{"role":"user","content":"Hello"}""", """{"role":"assistant","content":"Hello"}""", false)]
+    public void Digest_TellsWhatIsTheSame(string one, string other, bool same) =>
+        Assert.Equal(same, Digest(one) == Digest(other));
+
+    private static string Digest(string json) => WireMessage.Parse(JsonElement.Parse(json), "message").Digest.ToBase64();
+}
