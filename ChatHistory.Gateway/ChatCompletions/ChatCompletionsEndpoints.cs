@@ -30,7 +30,7 @@ internal static class ChatCompletionsEndpoints
     private static async Task HandleAsync(HttpContext context, TurnRunner runner)
     {
         var caller = Caller.From(context.User);
-        using var request = await ChatTurn.ReadAsync(context, context.RequestAborted);
+        using var request = await ChatTurn.ReadAsync(context, caller, context.RequestAborted);
         await runner.RunAsync(request, caller, new ChatAnswerWriter(context, request.Completion.UsageAsked), context.RequestAborted);
     }
 }

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
@@ -22,13 +23,13 @@ internal static class ChatTurn
     ];
 
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
-    public static async Task<TurnRequest> ReadAsync(HttpContext context, CancellationToken cancellationToken)
+    public static async Task<TurnRequest> ReadAsync(HttpContext context, Caller caller, CancellationToken cancellationToken)
     {
         var body = await JsonBody.ReadAsync(context.Request, cancellationToken);
         var completion = ChatCompletionRequest.From(body);
         try
         {
-            return Read(completion, context);
+            return Read(completion, context, caller);
         }
         catch
         {
@@ -37,10 +38,17 @@ internal static class ChatTurn
         }
     }
 
-    private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context)
+    private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context, Caller caller)
     {
         var (body, headers) = (completion.Body, context.Request.Headers);
-        var sessionId = ReadSessionId(body, headers);
+        var ui = UiHeaders.From(context.Request, caller);
+        var store = body.OptionalBool("store");
+        // What a UI asks for itself belongs to no conversation, although it names one.
+        var isTask = ui.IsTask || (store is null && UiTaskPrompts.IsTask(body.Root));
+        var parent = body.OptionalString("parent_message_id");
+        var named = ReadSessionId(body, headers);
+        var isUiChat = ui.SessionId is not null && named is null && parent is null && !isTask;
+        var sessionId = isUiChat ? ui.SessionId : named;
         var retry = SdkRetry.From(headers);
         var key = ReadIdempotencyKey(headers);
         return new TurnRequest
@@ -48,9 +56,11 @@ internal static class ChatTurn
             Completion = completion,
             RequestId = RequestIds.Of(context),
             UserNamed = body.OptionalString("user_id") ?? body.OptionalString("user"),
-            Store = body.OptionalBool("store") ?? true,
+            Store = !isTask && (store ?? true),
             SessionId = sessionId,
-            ParentMessageId = body.OptionalString("parent_message_id"),
+            IsTranscriptOfSession = isUiChat,
+            SessionMetadata = ui.Metadata,
+            ParentMessageId = parent,
             Metadata = MetadataRule.Read(body.Root),
             Parameters = body.OptionalBool("store") == true ? ReadParameters(body.Root) : null,
             IdempotencyKey = key,
