@@ -41,8 +41,14 @@ internal static class ChatTurn
     private static TurnRequest Read(ChatCompletionRequest completion, HttpContext context, Caller caller)
     {
         var (body, headers) = (completion.Body, context.Request.Headers);
-        var sessionId = ReadSessionId(body, headers);
         var ui = UiHeaders.From(context.Request, caller);
+        var store = body.OptionalBool("store");
+        // What a UI asks for itself belongs to no conversation, although it names one.
+        var isTask = ui.IsTask || (caller.IsTrustedProxy && store is null && UiTaskPrompts.IsTask(body.Root));
+        var parent = body.OptionalString("parent_message_id");
+        var named = ReadSessionId(body, headers);
+        var isUiChat = ui.SessionId is not null && named is null && parent is null && !isTask;
+        var sessionId = isUiChat ? ui.SessionId : named;
         var retry = SdkRetry.From(headers);
         var key = ReadIdempotencyKey(headers);
         return new TurnRequest
@@ -50,15 +56,15 @@ internal static class ChatTurn
             Completion = completion,
             RequestId = RequestIds.Of(context),
             UserNamed = body.OptionalString("user_id") ?? body.OptionalString("user"),
-            Store = (body.OptionalBool("store") ?? true) && !ui.IsTask && !(caller.IsTrustedProxy && UiTaskPrompts.IsTask(body.Root)),
-            SessionId = sessionId ?? ui.SessionId,
-            IsTranscriptOfSession = sessionId is null && ui.SessionId is not null,
-            SessionMetadata = sessionId is null ? ui.Metadata : null,
-            ParentMessageId = body.OptionalString("parent_message_id"),
+            Store = !isTask && (store ?? true),
+            SessionId = sessionId,
+            IsTranscriptOfSession = isUiChat,
+            SessionMetadata = ui.Metadata,
+            ParentMessageId = parent,
             Metadata = MetadataRule.Read(body.Root),
-            Parameters = body.OptionalBool("store") == true ? ReadParameters(body.Root) : null,
+            Parameters = store == true ? ReadParameters(body.Root) : null,
             IdempotencyKey = key,
-            Hash = key is not null || retry.IsSdk ? HashOf(sessionId ?? ui.SessionId, body.Bytes.Span) : null,
+            Hash = key is not null || retry.IsSdk ? HashOf(sessionId, body.Bytes.Span) : null,
             IsRepeated = retry.Count > 0,
             IsFirst = retry.Count == 0,
             Multitask = ReadMultitask(body),

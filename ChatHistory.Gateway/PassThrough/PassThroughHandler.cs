@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Net.Mime;
 using System.Net;
+using System.Net.Mime;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Relay;

@@ -8,9 +8,8 @@ namespace ChatHistory.Tests.Gateway;
 public sealed class UiTrafficTests(KeyedSystem system) : IClassFixture<KeyedSystem>
 {
     private const int Turns = 20;
-    private const string Waiting = "Chat completions do not read UiHeaders and UiTaskPrompts yet.";
 
-    [Theory(Skip = Waiting)]
+    [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task OpenWebUI_IsOneSession(bool configured)
@@ -28,7 +27,7 @@ public sealed class UiTrafficTests(KeyedSystem system) : IClassFixture<KeyedSyst
         await AssertOneSessionAsync(ui, user);
     }
 
-    [Fact(Skip = Waiting)]
+    [Fact]
     public async Task LibreChat_IsOneSession()
     {
         var user = Guid.NewGuid().ToString("N")[..24];
