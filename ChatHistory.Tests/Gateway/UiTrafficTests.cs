@@ -47,6 +47,29 @@ public sealed class UiTrafficTests(KeyedSystem system) : IClassFixture<KeyedSyst
         await AssertOneSessionAsync(ui, user);
     }
 
+    [Fact]
+    public async Task SameWordsInTwoChats_AreTwoSessions()
+    {
+        var user = $"alice-{Guid.NewGuid():N}";
+        using var proxy = await system.Running.TrustedClientOfAsync("open-webui");
+        string[] chats = [Guid.NewGuid().ToString(), Guid.NewGuid().ToString()];
+        var uis = chats.Select(chat => new OpenWebUI(proxy, user, chat, configured: false)).ToArray();
+        foreach (var question in new[] { "Hello", "And now?" })
+        {
+            foreach (var ui in uis)
+            {
+                await ui.AskAsync(question);
+            }
+        }
+
+        using var herself = await system.Running.ClientOfAsync(user);
+        var sessions = (await herself.GetJsonAsync("/v1/sessions")).Body.GetProperty("sessions").EnumerateArray().ToArray();
+        Assert.Equal(
+            chats.Order(StringComparer.Ordinal),
+            sessions.Select(session => session.GetProperty("metadata").GetProperty("chat_id").GetString()!).Order(StringComparer.Ordinal));
+        Assert.All(sessions, session => Assert.Equal(4, session.GetProperty("message_count").GetInt32()));
+    }
+
     // The model server streams the reasoning apart from the answer; no UI sends it back.
     private const string Reasoning = """{"reasoning":true}""";
 
