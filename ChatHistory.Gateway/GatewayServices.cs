@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using ChatHistory.Gateway.ApiReference;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Context;
+using ChatHistory.Gateway.Conversations;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
@@ -44,6 +45,7 @@ internal static class GatewayServices
         services.AddSingleton<PromptBuilder>();
         services.AddSingleton<UsageOnAbort>();
 
+        services.AddSingleton<ConversationItems>();
         services.AddSingleton<SessionQueue>();
         services.AddSingleton<ShutdownGrace>();
         services.AddSingleton<TurnStore>();
@@ -95,6 +97,7 @@ internal static class GatewayServices
     {
         app.MapChatCompletions();
         app.MapStoredCompletions();
+        app.MapConversations();
         app.MapModels();
         app.MapPassThrough();
         app.MapSessions();

@@ -12,6 +12,9 @@ internal static class GatewayDocument
 {
     public const string SecurityScheme = "bearer";
 
+    // Their lists have our pages; the others, OpenAI's.
+    private static readonly string[] s_ours = ["v1/sessions", "v1/users", "admin"];
+
     public static void Describe(OpenApiDocument document)
     {
         document.Info = new OpenApiInfo
@@ -36,7 +39,7 @@ internal static class GatewayDocument
     {
         foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
         {
-            Describe(parameter);
+            Describe(parameter, isOurs: s_ours.Any(path => context.Description.RelativePath?.StartsWith(path, StringComparison.Ordinal) == true));
         }
 
         operation.Responses ??= [];
@@ -51,10 +54,23 @@ internal static class GatewayDocument
     }
 
     // limit and offset are bound as text, so that a mistake in them gets a sentence (Page.Read); to clients they are numbers.
-    private static void Describe(OpenApiParameter parameter)
+    private static void Describe(OpenApiParameter parameter, bool isOurs)
     {
         switch (parameter.Name)
         {
+            case "limit" when !isOurs:
+                parameter.Schema = Number(1, CursorPage.MaxLimit, CursorPage.DefaultLimit);
+                parameter.Description = "Most items on the page.";
+                break;
+            case "after" when !isOurs:
+                parameter.Description = "The id of the last item of the page before.";
+                break;
+            case "before":
+                parameter.Description = "The id of the first item of the page behind.";
+                break;
+            case "order" when !isOurs:
+                parameter.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [JsonValue.Create("asc"), JsonValue.Create("desc")] };
+                break;
             case "limit":
                 parameter.Schema = Number(1, Page.MaxLimit, Page.DefaultLimit);
                 parameter.Description = "Most items on the page.";

@@ -32,9 +32,17 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "session_not_found",
             $"No session '{sessionId}'. List yours with GET /v1/sessions, or create one with POST /v1/sessions.", "session_id");
 
-    public static OpenAIError MessageNotFound(string messageId, string param) =>
+    public static OpenAIError MessageNotFound(string messageId, string param = "message_id") =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "message_not_found",
             $"No message '{messageId}' here. A session's messages are listed by GET /v1/sessions/{{session_id}}/messages.", param);
+
+    public static OpenAIError ConversationNotFound(string conversationId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "conversation_not_found",
+            $"Conversation with id '{conversationId}' not found. Create one with POST /v1/conversations.", "conversation");
+
+    public static OpenAIError ItemNotFound(string itemId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "item_not_found",
+            $"Item with id '{itemId}' not found. A conversation's items are listed by GET /v1/conversations/{{conversation_id}}/items.", "item_id");
 
     public static OpenAIError CompletionNotFound(string completionId) =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "completion_not_found",

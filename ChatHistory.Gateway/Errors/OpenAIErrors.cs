@@ -16,7 +16,7 @@ namespace ChatHistory.Gateway.Errors;
 internal static partial class OpenAIErrors
 {
     /// <summary>What storage says of a message that is not in the session, or not there at all; a session that is not there comes first.</summary>
-    private const string NoSuchMessage = "No such message.";
+    public const string NoSuchMessage = "No such message.";
 
     public static WebApplication UseOpenAIErrors(this WebApplication app)
     {
@@ -70,10 +70,12 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
     {
+        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage && route?["item_id"] is string itemId => OpenAIError.ItemNotFound(itemId),
+        StatusCode.NotFound when route?["conversation_id"] is string conversationId => OpenAIError.ConversationNotFound(conversationId),
         StatusCode.NotFound when route?["completion_id"] is string completionId => OpenAIError.CompletionNotFound(completionId),
         StatusCode.NotFound when exception.Status.Detail == NoSuchMessage && context.Request.Query["branch"].ToString() is { Length: > 0 } branch =>
             OpenAIError.MessageNotFound(branch, "branch"),
-        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(route?["message_id"] as string ?? "", "message_id"),
+        StatusCode.NotFound when exception.Status.Detail == NoSuchMessage => OpenAIError.MessageNotFound(route?["message_id"] as string ?? ""),
         StatusCode.NotFound when route?["session_id"] is string sessionId => OpenAIError.SessionNotFound(sessionId),
         StatusCode.NotFound when route?["user_id"] is string userId => OpenAIError.UserNotFound(userId),
         StatusCode.NotFound when route?["key_id"] is string keyId => new(404, ErrorTypes.InvalidRequest, "key_not_found", $"No API key '{keyId}'.", "key_id"),

@@ -52,8 +52,13 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
 
     private const string MoveChildren = "UPDATE messages SET parent_id = ?2 WHERE parent_id = ?1";
 
+    private const string KeepRest =
+        "UPDATE messages SET content = ?2, content_parts = ?3, tool_calls = ?4, reasoning = ?5, extra = ?6 WHERE message_id = ?1";
+
     // The session's own counter: the trigger messages_deleted.
     private const string Delete = "DELETE FROM messages WHERE message_id = ?1";
+
+    public override int Size => request.CalculateSize();
 
     /// <summary>What was not found; null when it was deleted, or when <see cref="Fault"/> says why not.</summary>
     public string? Missing { get; private set; }
@@ -99,6 +104,15 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
             var isInherited = isFork && StoredPath.ReadPlaces(database, request.SessionId, forkedFrom).Exists(place => place.MessageId == request.MessageId);
             Fault = isInherited ? $"belongs to session {sessionId}, from which this one was forked; delete it there" : null;
             Missing = isInherited ? null : "message";
+            return;
+        }
+
+        if (request.Rest is { } rest)
+        {
+            database.Execute(
+                KeepRest,
+                request.MessageId, rest.Content, rest.ContentPartsOrNull(), rest.ToolCallsOrNull(), rest.ReasoningOrNull(), rest.ExtraOrNull());
+            database.Execute(ForgetHashes, request.MessageId);
             return;
         }
 

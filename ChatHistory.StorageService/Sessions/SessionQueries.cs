@@ -52,6 +52,29 @@ internal static class SessionQueries
         return sessions.Take(limit).ToListAsync(cancellationToken);
     }
 
+    /// <summary>Sessions by creation, from behind <paramref name="anchor"/> on, or from the first one.</summary>
+    public static Task<List<Session>> ListSessionsByCreationAsync(
+        this ChatHistoryDbContext database, string? userId, Session? anchor, bool descending, int limit, CancellationToken cancellationToken)
+    {
+        IQueryable<Session> sessions = database.Sessions;
+        if (userId is not null)
+        {
+            sessions = sessions.Where(s => s.UserId == userId);
+        }
+
+        if (anchor is { CreatedAt: var createdAt, SessionId: var sessionId })
+        {
+            sessions = descending
+                ? sessions.Where(s => string.Compare(s.CreatedAt, createdAt) < 0 || (s.CreatedAt == createdAt && string.Compare(s.SessionId, sessionId) < 0))
+                : sessions.Where(s => string.Compare(s.CreatedAt, createdAt) > 0 || (s.CreatedAt == createdAt && string.Compare(s.SessionId, sessionId) > 0));
+        }
+
+        sessions = descending
+            ? sessions.OrderByDescending(s => s.CreatedAt).ThenByDescending(s => s.SessionId)
+            : sessions.OrderBy(s => s.CreatedAt).ThenBy(s => s.SessionId);
+        return sessions.Take(limit).ToListAsync(cancellationToken);
+    }
+
     /// <summary>How many sessions a user has, or all users have: counters, nothing is counted.</summary>
     public static Task<long> CountSessionsAsync(this ChatHistoryDbContext database, string? userId, CancellationToken cancellationToken) =>
         database.Users.Where(u => userId == null || u.UserId == userId).SumAsync(u => u.SessionCount, cancellationToken);

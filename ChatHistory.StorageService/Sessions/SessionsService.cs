@@ -44,6 +44,34 @@ internal sealed class SessionsService(
         return new V1.ListSessionsReply { Sessions = { sessions.Select(session => session.ToContract()) }, Total = total, Next = next };
     }
 
+    public override async Task<V1.ListCreatedReply> ListCreated(V1.ListCreatedRequest request, ServerCallContext context)
+    {
+        var scope = UserScope.Parse(request.Scope);
+        var limit = RequestLimits.Of(request.Limit, DefaultLimit);
+        if (request.UserId.Length > 0 && !scope.Allows(request.UserId))
+        {
+            return new V1.ListCreatedReply();
+        }
+
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        // What ends at a place is read backwards from there, and turned round.
+        var backwards = request.Before.Length > 0;
+        var anchorId = backwards ? request.Before : request.After;
+        var anchor = anchorId is "" ? null
+            : await database.FindSessionAsync(anchorId, scope, context.CancellationToken)
+                ?? throw StorageStatus.Invalid(backwards ? "before" : "after", "is not the id of a session of this list");
+        var sessions = await database.ListSessionsByCreationAsync(
+            request.UserId.Length > 0 ? request.UserId : scope.Owner, anchor, request.Descending != backwards, limit + 1, context.CancellationToken);
+        var hasMore = sessions.Count > limit;
+        sessions = hasMore ? sessions[..limit] : sessions;
+        if (backwards)
+        {
+            sessions.Reverse();
+        }
+
+        return new V1.ListCreatedReply { Sessions = { sessions.Select(session => session.ToContract()) }, HasMore = hasMore };
+    }
+
     public override async Task<V1.Session> Update(V1.UpdateSessionRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);

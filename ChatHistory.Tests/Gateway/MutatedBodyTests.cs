@@ -16,6 +16,7 @@ public sealed class MutatedBodyTests(SmallBodiesSystem system) : IClassFixture<S
         ("POST", "/v1/sessions", """{"user_id":"ada","title":"Engines","metadata":{"a":{"b":[1,2,3]}}}"""),
         ("POST", "/v1/sessions/session_001/messages", """{"role":"user","content":[{"type":"text","text":"Hello"}],"model":"m","tokens":3,"extra":{"x":null}}"""),
         ("POST", "/v1/sessions/session_001/fork", """{"message_id":"m","title":"Engines"}"""),
+        ("POST", "/v1/conversations", """{"metadata":{"a":"b"},"items":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Hello"},{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]},{"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"r"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"x"}]}"""),
         ("PATCH", "/v1/sessions/session_001", """{"head_message_id":"m"}"""),
         ("PATCH", "/v1/sessions/session_001", """{"title":"Engines","metadata":{},"is_active":true}"""),
     ];
