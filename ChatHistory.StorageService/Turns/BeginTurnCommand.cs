@@ -66,6 +66,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         }
 
         var start = place.Start!;
+        var isNewSession = place.IsNewSession;
         if (turn.Idempotency is { } idempotency)
         {
             if (!FoundTurn.TryFind(database, start.UserId, idempotency, out var first))
@@ -81,6 +82,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             if (first is { ParentId: not null })
             {
                 start = BehindTheSameQuestion(database, place, first);
+                isNewSession = false;
             }
         }
         else if (turn.Repeated && start.ParentId is not null && start.AlreadyStored == turn.Input.Count
@@ -95,7 +97,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             FoundTurn.Supersede(database, turn.Supersedes, now);
         }
 
-        return Begin(database, start, place.IsNewSession, now);
+        return Begin(database, start, isNewSession, now);
     }
 
     private bool IsToBeGivenAgain(StoredMessage answer) => answer.IsUsable && !(turn.HasSupersedes && turn.Supersedes == answer.MessageId);

@@ -155,6 +155,19 @@ public sealed class TranscriptTests
     }
 
     [Fact]
+    public async Task IdempotencyKeyOfALostTurn_IsTakenOver()
+    {
+        await using var storage = await StorageFixture.StartAsync();
+        var lost = (await storage.WriteOneAsync(Keyed("k", 1).In())).TurnBegun;
+        var again = Keyed("k", 1);
+        again.Supersedes = lost.AnswerMessageId;
+        var begun = (await storage.WriteOneAsync(again.In())).TurnBegun;
+
+        Assert.Equal((false, lost.SessionId, lost.UserMessageId), (begun.Found, begun.SessionId, begun.UserMessageId));
+        Assert.Equal(3, (await storage.ListAsync(lost.SessionId)).Count);
+    }
+
+    [Fact]
     public async Task IdempotencyKeyOfATurnThatFailed_AsksTheSameQuestionAgain()
     {
         await using var storage = await StorageFixture.StartAsync();
