@@ -19,6 +19,8 @@ public sealed class OpenAINodeTests(KeyedSystem system, NodeProject node, ITestO
     [InlineData("retries")]
     [InlineData("aborts")]
     [InlineData("models")]
+    [InlineData("transcripts")]
+    [InlineData("stored-completions")]
     public async Task Script_EndsWell(string script)
     {
         using var client = await system.Running.ClientOfAsync($"node-{script}");

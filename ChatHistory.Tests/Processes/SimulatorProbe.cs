@@ -12,12 +12,10 @@ internal sealed class SimulatorProbe(ServiceProcess simulator) : IDisposable
     /// The recorded requests whose body contains a text that only one test uses. Questions for a count of tokens are not among them: whether
     /// the gateway has any is its own affair.
     /// </summary>
-    public async Task<JsonElement[]> RequestsWithAsync(string text)
-    {
-        var recorded = JsonElement.Parse(await _client.GetStringAsync("/simulator/requests"));
-        return [.. recorded.GetProperty("data").EnumerateArray().Where(request =>
-            request.GetProperty("path").GetString() != "/tokenize" && request.GetRawText().Contains(text, StringComparison.Ordinal))];
-    }
+    public async Task<JsonElement[]> RequestsWithAsync(string text) => [.. (await AllWithAsync(text)).Where(request => !IsCount(request))];
+
+    /// <summary>How often the tokens of a prompt with that text were counted.</summary>
+    public async Task<int> CountsWithAsync(string text) => (await AllWithAsync(text)).Count(IsCount);
 
     /// <summary>Waits until the one request with that text has the outcome: running, answered or aborted.</summary>
     public Task WaitForOutcomeAsync(string text, string outcome, TimeSpan? limit = null) => Eventually.GetAsync(
@@ -36,4 +34,12 @@ internal sealed class SimulatorProbe(ServiceProcess simulator) : IDisposable
     }
 
     public void Dispose() => _client.Dispose();
+
+    private async Task<IEnumerable<JsonElement>> AllWithAsync(string text)
+    {
+        var recorded = JsonElement.Parse(await _client.GetStringAsync("/simulator/requests"));
+        return recorded.GetProperty("data").EnumerateArray().Where(request => request.GetRawText().Contains(text, StringComparison.Ordinal));
+    }
+
+    private static bool IsCount(JsonElement request) => request.GetProperty("path").GetString() == "/tokenize";
 }

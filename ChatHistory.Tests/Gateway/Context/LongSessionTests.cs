@@ -36,7 +36,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
         // What reached the model: the instructions, then whole turns from the cut on, word for word.
         var stored = await Client.MessagesOfAsync(session);
         Assert.Equal(73, stored.Length);
-        var requests = (await RequestsAsync("/v1/chat/completions", marker)).Skip(1).ToArray();
+        var requests = (await RequestsAsync(marker)).Skip(1).ToArray();
         Assert.Equal(35, requests.Length);
         for (var i = 0; i < requests.Length; i++)
         {
@@ -46,8 +46,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
         }
 
         // Counting is for the turns near the limit.
-        var counts = (await RequestsAsync("/tokenize", marker)).Length;
-        Assert.InRange(counts, cuts.Length - 1, 30);
+        Assert.InRange(await system.Simulator.CountsWithAsync(marker), cuts.Length - 1, 30);
     }
 
     [Fact]
@@ -62,7 +61,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
             await CompleteAsync($$"""{"session_id":"{{session}}","messages":[{"role":"tool","tool_call_id":"{{id}}","content":"Found {{turn}}"}],"tools":{{Tools}},{{Limit}}}""");
         }
 
-        var requests = await RequestsAsync("/v1/chat/completions", marker);
+        var requests = await RequestsAsync(marker);
         Assert.All(requests, request => Assert.Null(Violation(request)));
         Assert.True(requests[^1].GetProperty("messages").GetArrayLength() < 45, "the test is about cuts");
     }
@@ -86,7 +85,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
         Assert.Equal(kinds, string.Join(',', preview.GetProperty("repaired").EnumerateArray().Select(fix => fix.GetProperty("kind").GetString())));
         var count = kinds.Split(',').Length.ToString(CultureInfo.InvariantCulture);
         Assert.Equal((count, count), (answer.Headers["X-Context-Repaired"], again.Headers["X-Context-Repaired"]));
-        Assert.All(await RequestsAsync("/v1/chat/completions", marker), request => Assert.Null(Violation(request)));
+        Assert.All(await RequestsAsync(marker), request => Assert.Null(Violation(request)));
         // What is stored stays what it was.
         Assert.Equal(before, (await Client.MessagesOfAsync(session))[2].GetRawText());
     }
@@ -107,7 +106,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
         Assert.Equal(33, (await Client.MessagesOfAsync(session)).Length);
         var answer = await CompleteAsync(next.Replace("{\"messages\"", $"{{\"session_id\":\"{session}\",\"messages\"", StringComparison.Ordinal));
 
-        var sent = (await RequestsAsync("/v1/chat/completions", marker))[^1].GetProperty("messages");
+        var sent = (await RequestsAsync(marker))[^1].GetProperty("messages");
         Assert.Equal(sent.GetRawText(), preview.GetProperty("messages").GetRawText());
         Assert.Equal(answer.Body.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), preview.GetProperty("prompt_tokens").GetInt32());
         Assert.Equal(answer.Headers["X-Context-Omitted-Messages"], preview.GetProperty("omitted_messages").GetInt32().ToString(CultureInfo.InvariantCulture));
@@ -143,7 +142,7 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
 
         var answer = await CompleteAsync($$"""{"messages":{{messages}},{{Limit}}}""");
 
-        Assert.Equal(messages, (await RequestsAsync("/v1/chat/completions", marker)).Single().GetProperty("messages").GetRawText());
+        Assert.Equal(messages, (await RequestsAsync(marker)).Single().GetProperty("messages").GetRawText());
         Assert.False(answer.Headers.ContainsKey("X-Context-Repaired"));
     }
 
@@ -163,9 +162,8 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
         return answer.Body;
     }
 
-    /// <summary>The bodies with a marker in them that reached a path of the model server, in order.</summary>
-    private async Task<JsonElement[]> RequestsAsync(string path, string marker) =>
-        [.. (await system.Simulator.RequestsWithAsync(marker)).Where(request => request.GetProperty("path").GetString() == path).Select(request => request.GetProperty("body"))];
+    /// <summary>The bodies with a marker in them that reached the model, in order.</summary>
+    private async Task<JsonElement[]> RequestsAsync(string marker) => [.. (await system.Simulator.RequestsWithAsync(marker)).Select(request => request.GetProperty("body"))];
 
     private static string? Violation(JsonElement request) =>
         ChatRule.Violation(request.GetProperty("messages").EnumerateArray().Select((message, index) => WireMessage.Parse(message, $"messages[{index}]")));

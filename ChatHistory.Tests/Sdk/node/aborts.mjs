@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import { client, eventually, history, model, reached, saw, unique } from './harness.mjs';
+import { client, eventually, history, model, reached, saw, tokensOf, unique } from './harness.mjs';
 
 const slow = { tokens: 10_000, token_ms: 10 };
 const ended = (session) => eventually(async () => (await history(session)).at(-1), (answer) => answer.status !== 'in_progress');
@@ -28,6 +28,10 @@ for (const [name, how] of [['signal', (_, controller) => controller.abort()], ['
   const answer = await ended(session);
   assert.equal(answer.status, 'cancelled');
   assert.ok(answer.content.startsWith(text), `${name}: ${answer.content} does not begin with ${text}`);
+
+  // The usage is exact, although the model's server never told it.
+  assert.equal(answer.tokens, await tokensOf(answer.content));
+  assert.ok(answer.prompt_tokens > 0);
 
   // The session goes on, and the model is told what it had said.
   const next = unique('Go on');

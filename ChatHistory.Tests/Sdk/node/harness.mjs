@@ -28,10 +28,17 @@ export async function get(path) {
 /** A session's stored messages, oldest first. */
 export const history = async (sessionId) => (await get(`/sessions/${sessionId}/messages?limit=1000`)).messages;
 
-/** The requests with this text that reached the model. */
+/** The requests with this text that reached the model; questions for a count of tokens are none. */
 export async function reached(text) {
   const response = await fetch(`${env('SIMULATOR_URL')}/simulator/requests`);
-  return (await response.json()).data.filter((request) => JSON.stringify(request.body).includes(text));
+  return (await response.json()).data.filter((request) => request.path !== '/tokenize' && JSON.stringify(request.body).includes(text));
+}
+
+/** How many tokens a text has for the model. */
+export async function tokensOf(text) {
+  const body = JSON.stringify({ prompt: text, add_special_tokens: false });
+  const response = await fetch(`${env('SIMULATOR_URL')}/tokenize`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  return (await response.json()).count;
 }
 
 /** Asks until the answer is as expected, at most for 30 s. */

@@ -31,28 +31,23 @@ for (const more of [{ messages: [] }, { model: 'no-such-model', messages: [{ rol
   assert.deepEqual(attempts, ['0']);
 }
 
-// A busy session: 409 is asked again by the client, unless the answer says that it should not.
+// A busy session: the client would ask again after 409, but the answer says that it should not.
 const first = await client.chat.completions.create({ model, messages: [{ role: 'user', content: unique('First') }] });
 const slow = new AbortController();
 const running = await client.chat.completions.create(
   { model, session_id: first.session_id, stream: true, messages: [{ role: 'user', content: unique('Slow') }], simulator: { tokens: 10_000, token_ms: 20 } },
   { signal: slow.signal },
 );
-const waiting = new AbortController();
-const line = Array.from({ length: 40 }, () => {
-  const { attempts, ask } = counting();
-  return ask({ session_id: first.session_id, messages: [{ role: 'user', content: 'Me too' }] }).then(() => 'answered', (error) => ({ error, attempts }));
-});
-const { error, attempts } = await Promise.race(line);
-assert.ok(error instanceof OpenAI.ConflictError, error?.stack);
-assert.equal(error.code, 'session_busy');
+const { attempts, ask } = counting();
+const busy = await fails(ask({ session_id: first.session_id, multitask: 'reject', messages: [{ role: 'user', content: 'Me too' }] }), OpenAI.ConflictError, 409);
+assert.equal(busy.code, 'session_busy');
 assert.deepEqual(attempts, ['0']);
-saw('busy:', error.message);
+
+// By default it waits for its turn.
+const waiting = client.chat.completions.create({ model, session_id: first.session_id, messages: [{ role: 'user', content: 'After you' }] });
 slow.abort();
-waiting.abort();
-await (async () => {
-  for await (const chunk of running) {
-    assert.ok(chunk);
-  }
-})().catch(() => {});
-await Promise.all(line);
+for await (const chunk of running) {
+  assert.ok(chunk);
+}
+assert.equal((await waiting).choices[0].finish_reason, 'stop');
+saw('busy:', busy.message);
