@@ -93,7 +93,7 @@ public sealed class ErrorTests(SmallBodiesSystem system) : IClassFixture<SmallBo
     [InlineData("POST", "/v1/nothing", 404, "unknown_url")]
     [InlineData("GET", "/v1", 404, "unknown_url")]
     [InlineData("DELETE", "/nothing", 404, "unknown_url")]
-    [InlineData("GET", Completions, 405, "method_not_allowed", "POST")]
+    [InlineData("PUT", Completions, 405, "method_not_allowed", "GET, POST")]
     [InlineData("PUT", "/v1/sessions", 405, "method_not_allowed", "GET, POST")]
     [InlineData("POST", "/v1/sessions/session_001", 405, "method_not_allowed", "DELETE, GET, PATCH")]
     [InlineData("DELETE", "/v1/models", 405, "method_not_allowed", "GET")]

@@ -15,7 +15,9 @@ internal sealed class RawConnection : IDisposable
     /// <summary>Every byte that came, head and chunk sizes included.</summary>
     public byte[] Received => _received.ToArray();
 
-    public string SessionId => Head.Split("\r\n").Single(line => line.StartsWith("X-Session-Id:", StringComparison.OrdinalIgnoreCase))["X-Session-Id:".Length..].Trim();
+    public string SessionId => Header("X-Session-Id");
+
+    public string Header(string name) => Head.Split("\r\n").Single(line => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase))[(name.Length + 1)..].Trim();
 
     /// <summary>The body that came, without the chunks' sizes.</summary>
     public string Body => Encoding.UTF8.GetString(Dechunked());

@@ -38,6 +38,12 @@ internal sealed class RunningSystem : IAsyncDisposable
     public static async Task<RunningSystem> StartAsync(Uri? modelServer = null, params (string Key, string Value)[] settings)
     {
         var volume = Directory.CreateTempSubdirectory("chathistory-");
+        if (modelServer is not null)
+        {
+            // A scripted server answers what the test expects; how large its window is nobody asks it.
+            settings = [.. settings, ("Context__MaxTokens", "1000000")];
+        }
+
         Dictionary<string, string> Settings(params (string Key, string Value)[] own) =>
             new([.. settings.Concat(own).Append(("VOLUME_DIR", volume.FullName)).Select(setting => KeyValuePair.Create(setting.Item1, setting.Item2))]);
 

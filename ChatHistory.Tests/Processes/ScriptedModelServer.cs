@@ -66,6 +66,13 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
+        if (context.Request.Path == "/tokenize" && _scripts.IsEmpty)
+        {
+            // Asked when an answer was cut off; this server cannot count, as many cannot.
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
         using var reader = new StreamReader(context.Request.Body);
         var body = await reader.ReadToEndAsync();
         Requests.Enqueue(body);
