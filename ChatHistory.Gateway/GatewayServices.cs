@@ -10,6 +10,7 @@ using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
 using ChatHistory.Gateway.PassThrough;
 using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Responses;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
@@ -59,6 +60,12 @@ internal static class GatewayServices
         services.AddSingleton<StoredRuns>();
         services.AddSingleton<RunEvents>();
 
+        services.AddSingleton<StoredResponses>();
+        services.AddSingleton<ResponseTurns>();
+        services.AddSingleton<ResponseReplay>();
+        services.AddSingleton<BackgroundResponses>();
+        services.AddHostedService(provider => provider.GetRequiredService<BackgroundResponses>());
+
         services.AddHttpForwarder();
         services.AddSingleton<PassThroughHandler>();
 
@@ -98,6 +105,7 @@ internal static class GatewayServices
         app.MapChatCompletions();
         app.MapStoredCompletions();
         app.MapConversations();
+        app.MapResponses();
         app.MapModels();
         app.MapPassThrough();
         app.MapSessions();

@@ -82,7 +82,7 @@ internal static class ChatTurn
             : throw Invalid($"session_id is '{inBody}' in the body but '{inHeader}' in the header {SessionHeader}. Send one of them.", "session_id");
     }
 
-    private static string? ReadIdempotencyKey(IHeaderDictionary headers) => headers["Idempotency-Key"].ToString() switch
+    public static string? ReadIdempotencyKey(IHeaderDictionary headers) => headers["Idempotency-Key"].ToString() switch
     {
         "" => null,
         { Length: <= 255 } key => key,
@@ -125,7 +125,7 @@ internal static class ChatTurn
         return any ? Encoding.UTF8.GetString(buffer.WrittenSpan) : null;
     }
 
-    private static byte[] HashOf(string? sessionId, ReadOnlySpan<byte> body)
+    public static byte[] HashOf(string? sessionId, ReadOnlySpan<byte> body)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(sessionId ?? ""));

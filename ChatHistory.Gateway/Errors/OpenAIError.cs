@@ -48,6 +48,10 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "completion_not_found",
             $"No stored chat completion '{completionId}'. Stored ones are listed by GET /v1/chat/completions.", "completion_id");
 
+    public static OpenAIError ResponseNotFound(string responseId) =>
+        new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "response_not_found",
+            $"Response with id '{responseId}' not found. Responses that were created with \"store\": false are not kept.", "response_id");
+
     public static OpenAIError UserNotFound(string userId) =>
         new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "user_not_found", $"No user '{userId}'.", "user_id");
 

@@ -5,24 +5,32 @@ using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Responses;
 
-/// <summary>The chat completion that a response asks of the model server.</summary>
+/// <summary>The chat completion that a response asks of the model server, without the stored history.</summary>
 internal static class ChatBody
 {
-    /// <param name="history">The stored messages before the new ones.</param>
+    /// <summary>Messages before the input: the request's instructions, which are not stored.</summary>
+    public static int UnstoredMessages(ResponseRequest request) => request.Instructions is null ? 0 : 1;
+
     /// <param name="input">The new messages.</param>
-    public static ReadOnlyMemory<byte> Compose(ResponseRequest request, IEnumerable<MessageContent> history, IReadOnlyList<MessageContent> input, string? defaultModel, bool stream)
+    /// <param name="stream">Whether the model server is to stream its answer; a background response is streamed to nobody.</param>
+    public static ReadOnlyMemory<byte> Compose(ResponseRequest request, IEnumerable<MessageContent> input, bool stream)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
         {
             writer.WriteStartObject();
-            if ((request.Model ?? defaultModel) is { } model)
+            if (request.Model is not null)
             {
-                writer.WriteString("model", model);
+                writer.WriteString("model", request.Model);
             }
 
             writer.WriteStartArray("messages");
-            foreach (var message in Prompt(request.Instructions, history, input))
+            if (request.Instructions is not null)
+            {
+                WireMessage.Write(writer, new MessageContent { Role = "system", Content = request.Instructions });
+            }
+
+            foreach (var message in input)
             {
                 WireMessage.Write(writer, message);
             }
@@ -47,25 +55,4 @@ internal static class ChatBody
 
         return buffer.WrittenMemory;
     }
-
-    /// <summary>
-    /// Instructions, history, input. System messages with which the input begins take the place of those with which the history began, and all
-    /// of them become one with the instructions: many chat templates refuse a system message anywhere but at the very front.
-    /// </summary>
-    public static IEnumerable<MessageContent> Prompt(string? instructions, IEnumerable<MessageContent> history, IReadOnlyList<MessageContent> input)
-    {
-        var leading = input.TakeWhile(IsInstruction).Count();
-        var messages = leading == 0 ? history.Concat(input) : input.Take(leading).Concat(history.SkipWhile(IsInstruction)).Concat(input.Skip(leading));
-        if (instructions is null)
-        {
-            return messages;
-        }
-
-        var all = messages.ToList();
-        var same = all.TakeWhile(message => message is { Role: "system", HasContentParts: false }).ToList();
-        var text = string.Join("\n\n", same.Select(message => message.Content).Prepend(instructions));
-        return all.Skip(same.Count).Prepend(new MessageContent { Role = "system", Content = text });
-    }
-
-    private static bool IsInstruction(MessageContent message) => message.Role is "system" or "developer";
 }

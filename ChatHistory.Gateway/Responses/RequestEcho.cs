@@ -50,6 +50,57 @@ internal static class RequestEcho
         return echo;
     }
 
+    /// <summary>
+    /// What is stored of an answer's request. A turn that came as a chat completion has the parameters in that form:
+    /// <c>tools: [{type, function: {...}}]</c>, <c>tool_choice: {type, function: {name}}</c>, <c>response_format</c>.
+    /// </summary>
+    public static JsonObject OfStored(string request)
+    {
+        using var stored = JsonDocument.Parse(request, ItemJson.Document);
+        var echo = Of(stored.RootElement, conversationId: null);
+        if (stored.RootElement.TryGetProperty("conversation", out var conversation))
+        {
+            echo["conversation"] = ItemJson.Copy(conversation);
+        }
+
+        if (echo["tools"] is JsonArray tools)
+        {
+            echo["tools"] = new JsonArray([.. tools.Select(Flattened)]);
+        }
+
+        if (echo["tool_choice"] is JsonObject choice)
+        {
+            echo["tool_choice"] = Flattened(choice);
+        }
+
+        if (stored.RootElement.TryGetProperty("response_format", out var format) && format.ValueKind == JsonValueKind.Object)
+        {
+            var flat = format.TryGetProperty("json_schema", out var schema) && schema.ValueKind == JsonValueKind.Object ? With(schema) : [];
+            flat["type"] = ItemJson.String(format, "type");
+            echo["text"] = new JsonObject { ["format"] = flat };
+        }
+
+        return echo;
+    }
+
+    private static JsonNode? Flattened(JsonNode? tool)
+    {
+        if (tool?["function"] is not JsonObject function)
+        {
+            return tool?.DeepClone();
+        }
+
+        var flat = (JsonObject)function.DeepClone();
+        flat["type"] = "function";
+        if (tool.AsObject().ContainsKey("parameters"))
+        {
+            flat.TryAdd("parameters", null);
+            flat.TryAdd("strict", null);
+        }
+
+        return flat;
+    }
+
     private static JsonObject With(JsonElement from, params ReadOnlySpan<(string Name, Func<JsonNode>? Default)> members)
     {
         var copy = new JsonObject();

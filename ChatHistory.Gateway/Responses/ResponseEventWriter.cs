@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Globalization;
-using System.Text.Json.Nodes;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using ChatHistory.Gateway.Items;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Storage.V1;
@@ -67,12 +67,13 @@ internal sealed class ResponseEventWriter(ResponseHead head, IBufferWriter<byte>
     }
 
     /// <summary>Ends the response; call it when its turn is committed.</summary>
-    /// <param name="usage">The tokens, where the chunks do not tell them.</param>
-    public void End(TurnStatus status, TurnError? error = null, DateTimeOffset? completedAt = null, ResponseUsage? usage = null)
+    /// <param name="state">How it ended; what the chunks told (usage, model, why the model stopped) comes from them.</param>
+    public void End(ResponseState state)
     {
+        state = state with { FinishReason = _answer.FinishReason ?? state.FinishReason, Usage = ResponseUsage.Of(_usage) ?? state.Usage, Model = _model ?? state.Model };
         var message = _answer.ToMessage();
-        var itemStatus = MessageItems.Status(status);
-        if (_items.Count == 0 && MessageItems.Of(head.AnswerMessageId, message, status).Count > 0)
+        var itemStatus = MessageItems.Status(state.Status);
+        if (_items.Count == 0 && MessageItems.Of(head.AnswerMessageId, message, state.Status).Count > 0)
         {
             // Complete, and empty.
             OpenPart(Kind.Text);
@@ -83,8 +84,7 @@ internal sealed class ResponseEventWriter(ResponseHead head, IBufferWriter<byte>
             Close(item, itemStatus);
         }
 
-        var state = new ResponseState(status, _answer.FinishReason, error, ResponseUsage.Of(_usage) ?? usage, _model, completedAt);
-        var response = ResponseObject.Of(head, state, MessageItems.Of(head.AnswerMessageId, message, status));
+        var response = ResponseObject.Of(head, state, MessageItems.Of(head.AnswerMessageId, message, state.Status));
         // OpenAI has no event for a response that was cancelled; what there is of it is right, but not all.
         Write(
             ResponseObject.Status(state) switch { "completed" => "response.completed", "failed" => "response.failed", _ => "response.incomplete" },

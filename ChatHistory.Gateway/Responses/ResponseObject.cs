@@ -21,17 +21,18 @@ internal sealed record ResponseHead(string AnswerMessageId, DateTimeOffset Creat
             ? DateTimeOffset.FromUnixTimeMilliseconds(Convert.ToInt64(id.ToString("N")[..12], 16))
             : stored;
 
-    public static ResponseHead Of(Message answer, string? request, string? metadata) => new(
+    public static ResponseHead Of(Message answer) => new(
         answer.MessageId,
         Created(answer.MessageId, answer.CreatedAt.ToDateTimeOffset()),
         answer.HasModel ? answer.Model : "",
-        request is null ? [] : JsonNode.Parse(request, documentOptions: ItemJson.Document)!.AsObject(),
-        metadata);
+        answer.HasRequest ? RequestEcho.OfStored(answer.Request) : [],
+        answer.HasMetadata ? answer.Metadata : null);
 }
 
 /// <summary>How a response stands, or how it ended.</summary>
 /// <param name="Model">The model that really answered; null when that is not known.</param>
-internal sealed record ResponseState(TurnStatus Status, string? FinishReason = null, TurnError? Error = null, ResponseUsage? Usage = null, string? Model = null, DateTimeOffset? CompletedAt = null)
+/// <param name="EndedAt">When it ended, well or not; null when it has not, or that is not known.</param>
+internal sealed record ResponseState(TurnStatus Status, string? FinishReason = null, TurnError? Error = null, ResponseUsage? Usage = null, string? Model = null, DateTimeOffset? EndedAt = null)
 {
     public static ResponseState Running { get; } = new(TurnStatus.InProgress);
 
@@ -41,7 +42,7 @@ internal sealed record ResponseState(TurnStatus Status, string? FinishReason = n
         answer.Error,
         answer.HasPromptTokens ? new ResponseUsage(answer.PromptTokens, answer.Tokens) : null,
         answer.HasModel ? answer.Model : null,
-        answer is { Status: TurnStatus.Completed, HasDurationMs: true } ? answer.CreatedAt.ToDateTimeOffset().AddMilliseconds(answer.DurationMs) : null);
+        answer.HasDurationMs ? ResponseHead.Created(answer.MessageId, answer.CreatedAt.ToDateTimeOffset()).AddMilliseconds(answer.DurationMs) : null);
 }
 
 /// <summary>Tokens as the model server counted them.</summary>
@@ -65,9 +66,7 @@ internal sealed record ResponseUsage(int Input, int Output, int Cached = 0, int 
 internal static class ResponseObject
 {
     /// <summary>A stored answer as the response that it is.</summary>
-    /// <param name="request">The answer's stored <see cref="RequestEcho"/>; null for a turn that came through another dialect.</param>
-    public static JsonObject Of(Message answer, string? request, string? metadata) =>
-        Of(ResponseHead.Of(answer, request, metadata), ResponseState.Of(answer), MessageItems.Of(answer));
+    public static JsonObject Of(Message answer) => Of(ResponseHead.Of(answer), ResponseState.Of(answer), MessageItems.Of(answer));
 
     public static JsonObject Of(ResponseHead head, ResponseState state, IEnumerable<JsonObject> output)
     {
@@ -79,7 +78,7 @@ internal static class ResponseObject
             ["created_at"] = head.CreatedAt.ToUnixTimeSeconds(),
             ["status"] = status,
             ["background"] = Repeated(head, "background") ?? false,
-            ["completed_at"] = status == "completed" ? state.CompletedAt?.ToUnixTimeSeconds() : null,
+            ["completed_at"] = status == "completed" ? state.EndedAt?.ToUnixTimeSeconds() : null,
             ["error"] = Error(state),
             ["incomplete_details"] = status == "incomplete" ? new JsonObject { ["reason"] = state.FinishReason == "content_filter" ? "content_filter" : "max_output_tokens" } : null,
             ["instructions"] = Repeated(head, "instructions"),

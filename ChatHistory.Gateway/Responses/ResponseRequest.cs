@@ -23,7 +23,7 @@ internal sealed class ResponseRequest : IDisposable
         Instructions = body.OptionalString("instructions");
         PreviousResponseId = body.OptionalString("previous_response_id");
         ConversationId = ReadConversation(body.Root);
-        Metadata = RequestMetadata.Read(body.Root);
+        Metadata = MetadataRule.Read(body.Root);
         Refuse(body);
 
         Chat = ChatParameters.Of(body.Root);
@@ -59,6 +59,9 @@ internal sealed class ResponseRequest : IDisposable
 
     /// <summary>What the response object repeats of the request; stored with the answer.</summary>
     public JsonObject Echo { get; }
+
+    /// <summary>The body as it came.</summary>
+    public ReadOnlyMemory<byte> Bytes => _body.Bytes;
 
     /// <summary>Items that the input names by id only.</summary>
     public IReadOnlyList<string> References => _body.Root.TryGetProperty("input", out var input) ? InputItems.References(input) : [];

@@ -11,7 +11,7 @@ namespace ChatHistory.Gateway.Turns;
 
 /// <summary>Begins turns in storage.</summary>
 internal sealed class TurnStore(
-    WriteBatcher writes, SessionsClient sessions, IOptions<StorageOptions> options, IOptions<VllmOptions> vllm, TimeProvider time, ILogger<Turn> logger)
+    WriteBatcher writes, SessionsClient sessions, MessagesClient messages, IOptions<StorageOptions> options, IOptions<VllmOptions> vllm, TimeProvider time, ILogger<Turn> logger)
 {
     public WriteBatcher Writes => writes;
 
@@ -75,6 +75,13 @@ internal sealed class TurnStore(
     /// <summary>A turn with <c>store: false</c>: the session's messages are read when one is named, and nothing is written.</summary>
     public async Task<Turn> WithoutStoringAsync(Caller caller, TurnRequest request, CancellationToken cancellationToken)
     {
+        if (request.ParentMessageId is { } parent)
+        {
+            var path = await messages.GetPathAsync(
+                new GetPathRequest { Scope = caller.Scope, SessionId = request.SessionId ?? "", MessageId = parent }, deadline: time.Deadline(), cancellationToken: cancellationToken);
+            return Turn.NotStored(this, new Transcript { Messages = { path.Messages.Select(message => message.Content) } });
+        }
+
         if (request.SessionId is not { } sessionId || request.IsTranscriptOfSession)
         {
             return Turn.NotStored(this, null);

@@ -243,7 +243,7 @@ public sealed class ResponseEventWriterTests
             writer.Add(Encoding.UTF8.GetBytes(chunk));
         }
 
-        writer.End(status, error);
+        writer.End(new ResponseState(status, Error: error));
         var frames = Encoding.UTF8.GetString(output.WrittenSpan).Split("\n\n");
         Assert.Equal("", frames[^1]);
         return [.. frames[..^1].Select(frame =>

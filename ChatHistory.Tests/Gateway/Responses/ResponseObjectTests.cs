@@ -19,7 +19,7 @@ public sealed class ResponseObjectTests
     [Fact]
     public void AnAnswerOfAnyDialect_HasEveryMember()
     {
-        var response = ResponseObject.Of(Answer(TurnStatus.Completed), request: null, metadata: null);
+        var response = ResponseObject.Of(Answer(TurnStatus.Completed));
 
         Assert.All(s_members, member => Assert.True(response.ContainsKey(member), member));
         Assert.Equal(
@@ -32,11 +32,30 @@ public sealed class ResponseObjectTests
     [Fact]
     public void WhatTheRequestSaid_IsRepeated()
     {
-        var response = ResponseObject.Of(Answer(TurnStatus.Completed), """{"instructions":"Be brief.","temperature":0.2,"background":true,"conversation":{"id":"conv_1"}}""", """{"a":"b"}""");
+        var answer = Answer(TurnStatus.Completed);
+        answer.Request = """{"instructions":"Be brief.","temperature":0.2,"background":true,"conversation":{"id":"conv_1"}}""";
+        answer.Metadata = """{"a":"b"}""";
+        var response = ResponseObject.Of(answer);
 
         Assert.Equal(
             ("Be brief.", 0.2, true, "conv_1", "b"),
             ((string?)response["instructions"], (double)response["temperature"]!, (bool)response["background"]!, (string?)response["conversation"]!["id"], (string?)response["metadata"]!["a"]));
+    }
+
+    [Fact]
+    public void AChatCompletionsParameters_AreShownAsThoseOfAResponse()
+    {
+        var answer = Answer(TurnStatus.Completed);
+        answer.Request = """
+            {"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"f"}},
+             "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}}}
+            """;
+
+        var response = ResponseObject.Of(answer);
+
+        Assert.Equal(
+            ("""[{"name":"f","parameters":{"type":"object"},"type":"function","strict":null}]""", """{"name":"f","type":"function"}""", """{"format":{"name":"n","schema":{"type":"object"},"type":"json_schema"}}"""),
+            (response["tools"]!.ToJsonString(), response["tool_choice"]!.ToJsonString(), response["text"]!.ToJsonString()));
     }
 
     [Theory]
@@ -57,7 +76,7 @@ public sealed class ResponseObjectTests
             answer.FinishReason = finish;
         }
 
-        var response = ResponseObject.Of(answer, null, null);
+        var response = ResponseObject.Of(answer);
 
         Assert.Equal(
             (status, reason, error, item),
