@@ -29,6 +29,7 @@ internal sealed class Run : IDisposable
         Scope = scope;
         Fingerprint = request.Fingerprint;
         IsStream = request.Completion.Stream;
+        turn.Frames = IsStream ? Frames : null;
         ContinuesAlone = request.ContinueWithoutClient;
         Grace = request.DisconnectGrace;
         Choices = request.Completion.Choices;
@@ -71,17 +72,20 @@ internal sealed class Run : IDisposable
     /// <summary>Completes once the end is committed.</summary>
     public Task<RelayResult> Ended => _ended.Task;
 
-    /// <summary>True when nobody listens any more.</summary>
-    public bool IsOrphaned
+    /// <summary>How many clients listen.</summary>
+    public int Listeners
     {
         get
         {
             lock (_lock)
             {
-                return _listeners == 0;
+                return _listeners;
             }
         }
     }
+
+    /// <summary>True when nobody listens any more.</summary>
+    public bool IsOrphaned => Listeners == 0;
 
     /// <summary>True once a client has got all of it.</summary>
     public bool IsDelivered { get; set; }

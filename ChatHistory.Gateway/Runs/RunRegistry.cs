@@ -12,13 +12,37 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     private static readonly TimeSpan s_keptUndelivered = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<string, Run> _live = new();
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> _beginning = new();
     private readonly ConcurrentDictionary<string, Run> _byFingerprint = new();
     private readonly ConcurrentQueue<(long At, Run Run)> _undelivered = new();
 
+    /// <summary>
+    /// Announces a run before its turn is begun in storage, where another sending of the same request may see it at once. Dispose the result when
+    /// the run is started, or will not be.
+    /// </summary>
+    public IDisposable Announce(string id)
+    {
+        var announcement = new Announcement(this, id);
+        _beginning[id] = announcement.Over;
+        return announcement;
+    }
+
+    /// <summary>A live run, also one that is just about to start; null when it does not live here.</summary>
+    public async Task<Run?> FindAsync(string id, Scope scope)
+    {
+        if (_beginning.TryGetValue(id, out var over))
+        {
+            await over.Task;
+        }
+
+        return Find(id, scope);
+    }
+
+    /// <summary>A run of the turn. It is registered if something of it is stored, and nobody has begun it before.</summary>
     public Run Start(Turn turn, TurnRequest request, Scope scope)
     {
         var run = new Run(turn, request, scope, time, shutdown.Token);
-        if (turn.AnswerMessageId is { } id)
+        if (turn is { AnswerMessageId: { } id, IsFound: false })
         {
             _live[id] = run;
             if (run.Fingerprint is not null)
@@ -68,6 +92,17 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
             : null;
 
     private static bool IsVisible(Run run, Scope scope) => scope.Everyone || scope.Equals(run.Scope);
+
+    private sealed class Announcement(RunRegistry registry, string id) : IDisposable
+    {
+        public TaskCompletionSource Over { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Dispose()
+        {
+            registry._beginning.TryRemove(id, out _);
+            Over.TrySetResult();
+        }
+    }
 
     private void Forget(Run run)
     {

@@ -40,7 +40,7 @@ internal static class RunsEndpoints
     {
         var scope = Caller.From(user).Scope;
         await sessions.GetAsync(new GetSessionRequest { Scope = scope, SessionId = session_id }, deadline: time.Deadline(), cancellationToken: cancellationToken);
-        var live = runs.OfSession(session_id, scope).Select(run => new RunResource(run.Turn.AnswerMessageId!, session_id, "in_progress", run.Frames.Count));
+        var live = runs.OfSession(session_id, scope).Select(run => new RunResource(run.Turn.AnswerMessageId!, session_id, "in_progress", run.Frames.Count, run.Listeners));
         return Results.Json(new RunList([.. live]), RunsJsonContext.Wire.RunList);
     }
 
@@ -151,7 +151,8 @@ internal sealed record RunResource(
     [property: JsonPropertyName("run_id"), Description("The message id of the answer.")] string RunId,
     [property: JsonPropertyName("session_id")] string SessionId,
     [property: JsonPropertyName("status")] string Status,
-    [property: JsonPropertyName("events"), Description("How many chunks of a stream have come so far.")] int Events);
+    [property: JsonPropertyName("events"), Description("How many chunks of a stream have come so far.")] int Events,
+    [property: JsonPropertyName("listeners"), Description("How many requests wait for it; 0 when its client is gone.")] int Listeners);
 
 internal sealed record RunList([property: JsonPropertyName("runs")] IReadOnlyList<RunResource> Runs);
 

@@ -57,15 +57,14 @@ internal sealed partial class TurnRunner(
         using var place = await queue.EnterAsync(request is { Store: true, IsTranscriptOfSession: false } ? request.SessionId : null, request.Multitask, clientLeft);
 
         // Step 3: begin.
-        await using var turn = request.Store ? await BeginAsync(request, caller) : await turns.WithoutStoringAsync(caller, request, clientLeft);
+        using var run = await BeginAsync(request, caller, clientLeft);
+        await using var turn = run.Turn;
         if (turn.IsFound)
         {
             await replay.ReplayAsync(turn, request, caller, writer, clientLeft);
             return;
         }
 
-        using var run = runs.Start(turn, request, caller.Scope);
-        turn.Frames = run.IsStream ? run.Frames : null;
         using var listener = run.Listen(clientLeft);
 
         // Step 4: call the model.
@@ -143,16 +142,23 @@ internal sealed partial class TurnRunner(
     }
 
     /// <summary>Begins the turn, or finds that it was begun. One that no process works on any more is taken over.</summary>
-    private async Task<Turn> BeginAsync(TurnRequest request, Caller caller)
+    private async Task<Run> BeginAsync(TurnRequest request, Caller caller, CancellationToken clientLeft)
     {
-        var turn = await turns.BeginAsync(caller, request);
-        if (turn is { IsFound: true, FoundStatus: TurnStatus.InProgress } && runs.Find(turn.AnswerMessageId!, caller.Scope) is null)
+        if (!request.Store)
         {
-            await turn.DisposeAsync();
-            turn = await turns.BeginAsync(caller, request, supersedes: turn.AnswerMessageId);
+            return runs.Start(await turns.WithoutStoringAsync(caller, request, clientLeft), request, caller.Scope);
         }
 
-        return turn;
+        var answerMessageId = turns.NewId();
+        using var announcement = runs.Announce(answerMessageId);
+        var turn = await turns.BeginAsync(caller, request, answerMessageId);
+        if (turn is { IsFound: true, FoundStatus: TurnStatus.InProgress } && await runs.FindAsync(turn.AnswerMessageId!, caller.Scope) is null)
+        {
+            await turn.DisposeAsync();
+            turn = await turns.BeginAsync(caller, request, answerMessageId, supersedes: turn.AnswerMessageId);
+        }
+
+        return runs.Start(turn, request, caller.Scope);
     }
 
     private async Task<RelayResult> RelayAsync(Run run, TurnRequest request, IAnswerWriter writer, UpstreamAnswer answer)

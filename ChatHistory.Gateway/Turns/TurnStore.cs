@@ -22,17 +22,18 @@ internal sealed class TurnStore(
     public ILogger Logger => logger;
 
     /// <summary>Commits session, new messages and the answer's row, in progress. Only then may the model be called.</summary>
+    /// <param name="answerMessageId">The id of the answer's row, see <see cref="NewId"/>.</param>
     /// <param name="supersedes">An answer in progress of the same request that no gateway works on any more.</param>
     /// <exception cref="StorageUnavailableException">Nothing was committed, as far as is known.</exception>
     /// <exception cref="OpenAIErrorException">Storage refused, e.g. the session is not there.</exception>
-    public async Task<Turn> BeginAsync(Caller caller, TurnRequest request, string? supersedes = null)
+    public async Task<Turn> BeginAsync(Caller caller, TurnRequest request, string answerMessageId, string? supersedes = null)
     {
         var begin = new BeginTurn
         {
             SessionId = request.SessionId ?? (request.ParentMessageId is null ? NewId() : ""),
             NewSession = BeginsSession(request) ? NewSession(caller, request) : null,
             Placement = PlacementOf(request),
-            AnswerMessageId = NewId(),
+            AnswerMessageId = answerMessageId,
             Model = request.Completion.Model ?? vllm.Value.Model ?? "",
             RequestId = request.RequestId,
             TraceId = Activity.Current?.TraceId.ToHexString() ?? "",

@@ -100,7 +100,9 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         return Begin(database, start, isNewSession, now);
     }
 
-    private bool IsToBeGivenAgain(StoredMessage answer) => answer.IsUsable && !(turn.HasSupersedes && turn.Supersedes == answer.MessageId);
+    // What is to be superseded may have come to its end meanwhile.
+    private bool IsToBeGivenAgain(StoredMessage answer) =>
+        answer.IsUsable && !(turn.HasSupersedes && turn.Supersedes == answer.MessageId && answer.Status == MessageStatus.InProgress);
 
     /// <summary>The first sending's question is stored; its answer failed, was given up, or is to be superseded.</summary>
     private TurnStart BehindTheSameQuestion(PreparedConnection database, TurnPlace place, StoredMessage first)

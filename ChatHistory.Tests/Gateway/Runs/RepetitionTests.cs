@@ -106,12 +106,17 @@ public sealed class RepetitionTests(PersonalSystem system) : IClassFixture<Perso
     public async Task UserWhoGivesUpAndAsksAgain_IsAnsweredAnew_InTheSameSession()
     {
         var prompt = NewPrompt();
-        var body = Body(prompt, stream: true, """{"tokens":200,"token_ms":5}""");
+        var body = Body(prompt, stream: true, """{"tokens":400,"token_ms":5}""");
+        string sessionId;
         using (var lost = await SendAsync(body, "x-stainless-retry-count: 0"))
         {
             await lost.ReadUntilAsync(text => StreamedAnswer.ContentOf(text).Length > 20);
+            sessionId = lost.SessionId;
         }
 
+        // Nobody asks again before the gateway can know that he has left.
+        await Eventually.GetAsync(
+            async () => (await Client.GetJsonAsync($"/v1/sessions/{sessionId}/runs")).Text, runs => !runs.Contains("\"listeners\":1", StringComparison.Ordinal));
         var again = await PostAsync(body, s_first);
 
         var messages = await Client.MessagesOfAsync(again.SessionId);
