@@ -17,12 +17,21 @@ internal sealed class StoredResponses(MessagesClient messages, TimeProvider time
             : throw new OpenAIErrorException(OpenAIError.ResponseNotFound(responseId));
 
     /// <summary>The answer behind <c>previous_response_id</c>.</summary>
+    /// <exception cref="OpenAIErrorException">There is none, it is somebody else's, or it is not over.</exception>
     public async Task<Message> GetPreviousAsync(Scope scope, string responseId, CancellationToken cancellationToken) =>
-        await FindAsync(scope, ItemIds.AnswerOf(responseId), cancellationToken) is { Content.Role: "assistant" } answer
-            ? answer
-            : throw new OpenAIErrorException(new OpenAIError(
+        await FindAsync(scope, ItemIds.AnswerOf(responseId), cancellationToken) switch
+        {
+            { Content.Role: "assistant", Status: not TurnStatus.InProgress } answer => answer,
+            { Content.Role: "assistant" } => throw new OpenAIErrorException(new OpenAIError(
+                StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "previous_response_in_progress",
+                $"Response '{responseId}' is still being made. Wait for it, or cancel it, then continue it.", "previous_response_id")
+            {
+                ShouldRetry = false,
+            }),
+            _ => throw new OpenAIErrorException(new OpenAIError(
                 StatusCodes.Status400BadRequest, ErrorTypes.InvalidRequest, "previous_response_not_found",
-                $"Previous response with id '{responseId}' not found. Responses that were created with \"store\": false are not kept.", "previous_response_id"));
+                $"Previous response with id '{responseId}' not found. Responses that were created with \"store\": false are not kept.", "previous_response_id")),
+        };
 
     /// <summary>What the response was made of: every item before it on its branch, oldest first.</summary>
     public async Task<IEnumerable<JsonObject>> ReadInputAsync(Scope scope, Message answer, CancellationToken cancellationToken) =>

@@ -202,6 +202,8 @@ public sealed class ResponsesTests(PersonalSystem system) : IClassFixture<Person
         var prompt = ChatRequests.NewPrompt();
         var created = await CreateAsync($$"""{"input":"{{prompt}}","background":true,"simulator":{"tokens":4000,"token_ms":10} }""");
         await system.Simulator.WaitForOutcomeAsync(prompt, "running");
+        var tooEarly = await Client.PostJsonAsync(Path, $$"""{"input":"more","previous_response_id":"{{Text(created, "id")}}"}""");
+        Assert.Equal((HttpStatusCode.Conflict, "previous_response_in_progress"), (tooEarly.Status, tooEarly.ErrorCode));
 
         var cancelled = await Client.PostJsonAsync($"{Path}/{Text(created, "id")}/cancel", "{}");
 
