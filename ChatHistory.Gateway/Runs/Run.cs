@@ -19,7 +19,7 @@ internal sealed class Run : IDisposable
     private ITimer? _grace;
     private int _listeners;
 
-    public Run(Turn turn, TurnRequest request, Scope scope, TimeProvider time, CancellationToken shutdown)
+    public Run(Turn turn, TurnRequest request, Scope scope, TimeProvider time, CancellationToken shutdown, CancellationToken clientLeft)
     {
         _time = time;
         _shutdown = shutdown;
@@ -31,17 +31,25 @@ internal sealed class Run : IDisposable
         IsStream = request.Completion.Stream;
         turn.Frames = IsStream ? Frames : null;
         ContinuesAlone = request.ContinueWithoutClient;
-        Grace = request.DisconnectGrace;
+        // Nobody can come back to what is not stored.
+        Grace = turn.IsStored ? request.DisconnectGrace : TimeSpan.Zero;
+        IdempotencyKey = request.IdempotencyKey;
         Choices = request.Completion.Choices;
         Observer = new CompletionObserver(Choices);
+        Owner = Listen(clientLeft);
     }
 
     public Turn Turn { get; }
+
+    /// <summary>The client that began it, as a listener.</summary>
+    public IDisposable Owner { get; }
 
     public Scope Scope { get; }
 
     /// <summary>What tells the same request again; null when nobody will ask.</summary>
     public string? Fingerprint { get; }
+
+    public string? IdempotencyKey { get; }
 
     public bool IsStream { get; }
 

@@ -39,9 +39,9 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     }
 
     /// <summary>A run of the turn. It is registered if something of it is stored, and nobody has begun it before.</summary>
-    public Run Start(Turn turn, TurnRequest request, Scope scope)
+    public Run Start(Turn turn, TurnRequest request, Scope scope, CancellationToken clientLeft)
     {
-        var run = new Run(turn, request, scope, time, shutdown.Token);
+        var run = new Run(turn, request, scope, time, shutdown.Token, clientLeft);
         if (turn is { AnswerMessageId: { } id, IsFound: false })
         {
             _live[id] = run;
@@ -84,10 +84,13 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     public IReadOnlyList<Run> OfSession(string sessionId, Scope scope) =>
         [.. _live.Values.Where(run => run.Turn.SessionId == sessionId && IsVisible(run, scope))];
 
-    /// <summary>The run of the same request, when its client is gone without the answer.</summary>
-    public Run? FindLost(string? fingerprint, Scope scope) =>
-        fingerprint is not null && _byFingerprint.TryGetValue(fingerprint, out var run) && IsVisible(run, scope)
-        && run is { IsOrphaned: true, IsDelivered: false, Stopping.IsCancellationRequested: false }
+    /// <summary>
+    /// The run of an earlier sending of the same request: its client is gone without the answer, or this request says that it is the same one.
+    /// </summary>
+    public Run? FindEarlier(TurnRequest request, Scope scope) =>
+        request.Fingerprint is { } fingerprint && _byFingerprint.TryGetValue(fingerprint, out var run) && IsVisible(run, scope)
+        && run is { IsDelivered: false, Stopping.IsCancellationRequested: false } && run.IdempotencyKey == request.IdempotencyKey
+        && (run.IsOrphaned || request.IdempotencyKey is not null || request.IsRepeated)
             ? run
             : null;
 

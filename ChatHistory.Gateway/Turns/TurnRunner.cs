@@ -14,7 +14,7 @@ namespace ChatHistory.Gateway.Turns;
 /// <summary>Carries out one turn, whatever dialect asked for it: nothing asked may vanish, and nothing that a client was told is finished may be lost.</summary>
 /// <remarks>
 /// <list type="number">
-/// <item>A client that lost its connection and repeats itself gets the run that it lost (<see cref="RunReplay"/>).</item>
+/// <item>A client that repeats itself gets the run that its first sending began (<see cref="RunReplay"/>).</item>
 /// <item>Wait for the session's turn, when the request continues a session by its id (<see cref="MultitaskRule"/>).</item>
 /// <item>Begin: one commit stores session, new messages and the answer's row. Only then is the model called. If storage knows the request
 /// already, its answer is given again instead.</item>
@@ -42,8 +42,8 @@ internal sealed partial class TurnRunner(
     /// <param name="clientLeft">Fires when the client is gone.</param>
     public async Task RunAsync(TurnRequest request, Caller caller, IAnswerWriter writer, CancellationToken clientLeft)
     {
-        // Step 1: a run that its client lost.
-        if (request.Store && await ReplayLostAsync(request, caller, writer, clientLeft))
+        // Step 1: the run of an earlier sending.
+        if (request.Store && await ReplayEarlierAsync(request, caller, writer, clientLeft))
         {
             return;
         }
@@ -65,7 +65,7 @@ internal sealed partial class TurnRunner(
             return;
         }
 
-        using var listener = run.Listen(clientLeft);
+        using var listener = run.Owner;
 
         // Step 4: call the model.
         using var chat = telemetry.Start(request.Completion, turn, options.Value);
@@ -81,6 +81,11 @@ internal sealed partial class TurnRunner(
             {
                 result = await RelayAsync(run, request, writer, answer);
             }
+        }
+        catch (OperationCanceledException) when (run.Stopping.IsCancellationRequested)
+        {
+            // Stopped while the prompt was being put together.
+            result = await EndAsync(run, writer, run.StopResult);
         }
         catch (Exception exception)
         {
@@ -113,22 +118,22 @@ internal sealed partial class TurnRunner(
         return prompt.Body;
     }
 
-    private async Task<bool> ReplayLostAsync(TurnRequest request, Caller caller, IAnswerWriter writer, CancellationToken clientLeft)
+    private async Task<bool> ReplayEarlierAsync(TurnRequest request, Caller caller, IAnswerWriter writer, CancellationToken clientLeft)
     {
-        if (runs.FindLost(request.Fingerprint, caller.Scope) is not { } lost)
+        if (runs.FindEarlier(request, caller.Scope) is not { } earlier)
         {
             return false;
         }
 
-        if (!request.IsFirst)
+        if (!request.IsFirst || request.IdempotencyKey is not null)
         {
-            await replay.FollowAsync(lost, writer, clientLeft);
+            await replay.FollowAsync(earlier, writer, clientLeft);
             return true;
         }
 
         // Its user gave it up and asks anew.
-        lost.Stop(RelayResult.ClientLeft);
-        await lost.Ended.WaitAsync(clientLeft);
+        earlier.Stop(RelayResult.ClientLeft);
+        await earlier.Ended.WaitAsync(clientLeft);
         return false;
     }
 
@@ -146,7 +151,7 @@ internal sealed partial class TurnRunner(
     {
         if (!request.Store)
         {
-            return runs.Start(await turns.WithoutStoringAsync(caller, request, clientLeft), request, caller.Scope);
+            return runs.Start(await turns.WithoutStoringAsync(caller, request, clientLeft), request, caller.Scope, clientLeft);
         }
 
         var answerMessageId = turns.NewId();
@@ -158,7 +163,7 @@ internal sealed partial class TurnRunner(
             turn = await turns.BeginAsync(caller, request, answerMessageId, supersedes: turn.AnswerMessageId);
         }
 
-        return runs.Start(turn, request, caller.Scope);
+        return runs.Start(turn, request, caller.Scope, clientLeft);
     }
 
     private async Task<RelayResult> RelayAsync(Run run, TurnRequest request, IAnswerWriter writer, UpstreamAnswer answer)
