@@ -21,6 +21,7 @@ public sealed class OpenAINodeTests(KeyedSystem system, NodeProject node, ITestO
     [InlineData("models")]
     [InlineData("transcripts")]
     [InlineData("stored-completions")]
+    [InlineData("conversations")]
     public async Task Script_EndsWell(string script)
     {
         using var client = await system.Running.ClientOfAsync($"node-{script}");
