@@ -22,6 +22,8 @@ public sealed class OpenAINodeTests(KeyedSystem system, NodeProject node, ITestO
     [InlineData("transcripts")]
     [InlineData("stored-completions")]
     [InlineData("conversations")]
+    [InlineData("conversation-turns")]
+    [InlineData("responses")]
     public async Task Script_EndsWell(string script)
     {
         using var client = await system.Running.ClientOfAsync($"node-{script}");

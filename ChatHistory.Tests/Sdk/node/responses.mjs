@@ -98,7 +98,7 @@ assert.equal(all.filter((event) => event.type === 'response.output_text.delta').
 // store: false leaves nothing behind.
 const unstored = await responses.create({ model, input: 'Forget this', store: false });
 await fails(responses.retrieve(unstored.id), OpenAI.NotFoundError, 404);
-await fails(responses.create({ model, input: 'x', previous_response_id: 'resp_none' }), OpenAI.NotFoundError, 404);
+await fails(responses.create({ model, input: 'x', previous_response_id: 'resp_none' }), OpenAI.BadRequestError, 400);
 await fails(responses.create({ model, input: 'x', previous_response_id: first.id, conversation: 'conv_1' }), OpenAI.BadRequestError, 400);
 
 await responses.delete(other.id);
