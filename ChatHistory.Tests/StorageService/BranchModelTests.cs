@@ -38,7 +38,7 @@ public sealed class BranchModelTests
                     }
                 }
             },
-            iter: 8,
+            iter: 5,
             threads: 1);
     }
 
