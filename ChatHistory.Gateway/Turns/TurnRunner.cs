@@ -131,9 +131,13 @@ internal sealed partial class TurnRunner(
             return true;
         }
 
-        // Its user gave it up and asks anew.
-        earlier.Stop(RelayResult.ClientLeft);
-        await earlier.Ended.WaitAsync(clientLeft);
+        // Its user gave it up and asks anew. One that is to go on without its client does.
+        if (!earlier.ContinuesAlone)
+        {
+            earlier.Stop(RelayResult.ClientLeft);
+            await earlier.Ended.WaitAsync(clientLeft);
+        }
+
         return false;
     }
 
