@@ -50,6 +50,23 @@ public sealed class LongSessionTests(SmallWindowSystem system) : IClassFixture<S
     }
 
     [Fact]
+    public async Task ChainOfResponses_AndATurnThatIsNotStored_AreCutAsWell()
+    {
+        var (previous, headers) = ("", new Dictionary<string, string>());
+        for (var turn = 0; turn < 20; turn++)
+        {
+            var chain = previous.Length == 0 ? "" : $"\"previous_response_id\":\"{previous}\",";
+            var answer = await Client.PostJsonAsync("/v1/responses", $$"""{{{chain}}"input":"Turn {{turn}} of a long talk about the sea, the wind and the weather","max_output_tokens":60}""");
+            Assert.True(answer.Status == HttpStatusCode.OK, answer.Text);
+            (previous, headers) = (answer.Body.GetProperty("id").GetString()!, answer.Headers);
+        }
+
+        Assert.True(headers.ContainsKey("X-Context-Omitted-Messages"), "the test is about cuts");
+        var unstored = await CompleteAsync($$"""{"store":false,"session_id":"{{headers["X-Session-Id"]}}","messages":[{"role":"user","content":"And now?"}],{{Limit}}}""");
+        Assert.Equal(headers["X-Context-Omitted-Messages"], unstored.Headers["X-Context-Omitted-Messages"]);
+    }
+
+    [Fact]
     public async Task ToolCallsAndResults_StayTogether()
     {
         var marker = NewPrompt();
