@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using ChatHistory.Storage.V1;
 using Google.Protobuf;
@@ -72,7 +73,7 @@ internal static class MessageDigest
             {
                 WriteMember(writer, call, "id");
                 WriteMember(writer, function, "name");
-                WriteMember(writer, function, "arguments");
+                WriteArguments(writer, function);
             }
             else
             {
@@ -81,6 +82,27 @@ internal static class MessageDigest
         }
 
         writer.WriteEndArray();
+    }
+
+    // JSON inside a string: libraries that parse it write it anew, with other spaces and another order.
+    private static void WriteArguments(Utf8JsonWriter writer, JsonElement function)
+    {
+        if (function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.String
+            && Encoding.UTF8.GetBytes(arguments.GetString()!) is var json && !JsonBody.HasHalfACharacter(json))
+        {
+            try
+            {
+                using var parsed = JsonDocument.Parse(json);
+                WriteSorted(writer, parsed.RootElement);
+                return;
+            }
+            catch (JsonException)
+            {
+                // A model wrote no JSON: then the text counts.
+            }
+        }
+
+        WriteMember(writer, function, "arguments");
     }
 
     private static void WriteMember(Utf8JsonWriter writer, JsonElement holder, string name)

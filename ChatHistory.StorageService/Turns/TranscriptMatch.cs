@@ -1,5 +1,6 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
 
 namespace ChatHistory.StorageService.Turns;
 
@@ -12,6 +13,8 @@ namespace ChatHistory.StorageService.Turns;
 /// same answer all the same. (What follows is chained to what the client holds, so that its next request is found at once.)</item>
 /// <item>A beginning without any answer in it proves nothing: many conversations begin with "Hello". It counts only when nothing was answered
 /// there yet, as after a failure; then it is the same question again.</item>
+/// <item>A conversation that is stored as a whole is a regeneration; but not while another one that is the same up to its last answer waits for
+/// its next question, and was answered after that question had been asked: then it is that one that goes on.</item>
 /// </list>
 /// Of several equal paths the one that nobody has continued is taken, else the newest: the conversations are the same until then, so no
 /// choice is wrong, and two clients that say the same for a while still get a session each.
@@ -47,7 +50,10 @@ internal static class TranscriptMatch
             var hasAnswer = input.Take(count).Any(message => message.Content.Role == "assistant");
             if (hasAnswer || sessionId is not null)
             {
-                return (candidates.FirstOrDefault(candidate => !candidate.HasFollower(database)) ?? candidates[0], hash, count);
+                var found = candidates.FirstOrDefault(candidate => !candidate.HasFollower(database)) ?? candidates[0];
+                return count == input.Count && sessionId is null && askedAfter is null && FindWaiting(database, found, input, chain) is { } waiting
+                    ? waiting
+                    : (found, hash, count);
             }
 
             var same = candidates.FirstOrDefault(candidate =>
@@ -56,5 +62,27 @@ internal static class TranscriptMatch
         }
 
         return null;
+    }
+
+    /// <summary>Step 4: the end of an equal conversation that waits for the question which was found elsewhere.</summary>
+    private static (StoredMessage Parent, byte[]? Hash, int AlreadyStored)? FindWaiting(
+        PreparedConnection database, StoredMessage question, IReadOnlyList<NewMessage> input, byte[]?[] chain)
+    {
+        var count = input.Count;
+        while (count > 0 && input[count - 1].Content.Role != "assistant")
+        {
+            count--;
+        }
+
+        if (count == 0 || count == input.Count || chain[count - 1] is not { } hash)
+        {
+            return null;
+        }
+
+        // Nobody regenerates what is being answered.
+        var isBeingAnswered = question.FindAnswer(database)?.Status == MessageStatus.InProgress;
+        var waiting = StoredMessage.FindByHash(database, hash, sessionId: null).FirstOrDefault(answer =>
+            (isBeingAnswered || string.CompareOrdinal(answer.CreatedAt, question.CreatedAt) > 0) && !answer.HasFollower(database));
+        return waiting is null ? null : (waiting, hash, count);
     }
 }

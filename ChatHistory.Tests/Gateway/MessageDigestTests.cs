@@ -14,6 +14,15 @@ public sealed class MessageDigestTests
     [InlineData("""{"role":"assistant","content":"a\nb"}""", """{"role":"assistant","content":"ab"}""", false)]
     [InlineData("""{"role":"user","content":"Hello\n"}""", """{"role":"user","content":"Hello"}""", false)]
     [InlineData("""{"role":"user","content":"Hello"}""", """{"role":"assistant","content":"Hello"}""", false)]
+    [InlineData(
+        """{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":1,\"b\":[true]}"}}]}""",
+        """{"role":"assistant","content":"","tool_calls":[{"index":0,"function":{"arguments":"{ \"b\": [ true ],\n \"a\": 1 }","name":"f"},"id":"c"}]}""", true)]
+    [InlineData(
+        """{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}""",
+        """{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":2}"}}]}""", false)]
+    [InlineData(
+        """{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":\"\\ud800\"}"}}]}""",
+        """{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\""}}]}""", false)]
     public void Digest_TellsWhatIsTheSame(string one, string other, bool same) =>
         Assert.Equal(same, Digest(one) == Digest(other));
 

@@ -57,6 +57,22 @@ public sealed class TranscriptTests
     }
 
     [Fact]
+    public async Task SameConversationHeldAgain_IsAnotherSession_UpToItsRegenerations()
+    {
+        await using var storage = await StorageFixture.StartAsync();
+        MessageContent[] second = [Says("user", "Hello"), Says("assistant", "Hi"), Says("user", "two")];
+        var one = await TurnAsync(storage, "Hi", Says("user", "Hello"));
+        await TurnAsync(storage, "2", second);
+        var other = await TurnAsync(storage, "Hi", Says("user", "Hello"));
+        var otherSecond = await TurnAsync(storage, "2", second);
+        var otherAgain = await TurnAsync(storage, "2", second);
+
+        Assert.NotEqual(one.SessionId, other.SessionId);
+        Assert.Equal((other.SessionId, other.SessionId), (otherSecond.SessionId, otherAgain.SessionId));
+        Assert.Equal(otherSecond.UserMessageId, otherAgain.UserMessageId);
+    }
+
+    [Fact]
     public async Task FirstQuestionThatFailed_IsNotStoredTwice()
     {
         await using var storage = await StorageFixture.StartAsync();
