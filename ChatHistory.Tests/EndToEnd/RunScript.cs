@@ -11,6 +11,9 @@ internal sealed class RunScript : IAsyncDisposable
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(120);
 
+    // Output and errors end each for themselves, in any order.
+    private int _streamsEnded;
+
     private readonly Process _process;
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
     private readonly DirectoryInfo _volume = Directory.CreateTempSubdirectory("chathistory-");
@@ -97,7 +100,7 @@ internal sealed class RunScript : IAsyncDisposable
         {
             _lines.Writer.TryWrite(line);
         }
-        else if (_process.HasExited)
+        else if (Interlocked.Increment(ref _streamsEnded) == 2)
         {
             _lines.Writer.TryComplete();
         }
