@@ -98,7 +98,7 @@ fi
 
 # ------------------------------------------------------------------------------------------------------ with the AppHost
 if ! $direct; then
-  if dotnet restore ChatHistory.AppHost -v q --nologo >/dev/null 2>&1; then
+  if restored=$(dotnet restore ChatHistory.AppHost -v q --nologo 2>&1); then
     dotnet build ChatHistory.AppHost -v q --nologo || exit 1
     dotnet run --no-build --project ChatHistory.AppHost --launch-profile http &
     names+=(apphost) pids+=($!)
@@ -106,6 +106,12 @@ if ! $direct; then
     wait_healthy apphost "${pids[0]}" "$GATEWAY_PORT" ""
     echo "ready http://127.0.0.1:$GATEWAY_PORT"
     stay
+  fi
+  # Any other reason is a fault that somebody should see.
+  if ! grep -qE "find package Aspire|SDK 'Aspire" <<<"$restored"; then
+    echo "$restored" >&2
+    echo "run.sh: the AppHost could not be restored (above). ./run.sh --direct starts the services without it." >&2
+    exit 1
   fi
   echo "The NuGet feed has no Aspire packages: starting the services directly, without the dashboard."
 fi

@@ -7,7 +7,12 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 aspire=true
-if ! dotnet restore ChatHistory.AppHost -v q --nologo >/dev/null 2>&1; then
+if ! restored=$(dotnet restore ChatHistory.AppHost -v q --nologo 2>&1); then
+  # Any other reason is a fault of ours, and must not look like a feed without Aspire.
+  if ! grep -qE "find package Aspire|SDK 'Aspire" <<<"$restored"; then
+    echo "$restored" >&2
+    exit 1
+  fi
   aspire=false
   echo "Left out: the AppHost and its tests, because this NuGet feed has no Aspire packages."
 fi

@@ -24,6 +24,8 @@ internal static class FaultAnswers
                 return await AnswerAsync(VllmError.BadRequest("Simulated fault: bad request."));
             case FaultKind.Error401:
                 return await AnswerAsync(VllmError.Unauthorized);
+            case FaultKind.Error422:
+                return await AnswerAsync(VllmError.FromStatus(StatusCodes.Status422UnprocessableEntity, "Simulated fault: unprocessable."));
             case FaultKind.Error429:
                 return await RetryLaterAsync(VllmError.FromStatus(StatusCodes.Status429TooManyRequests, "Simulated fault: too many requests."));
             case FaultKind.Error500:

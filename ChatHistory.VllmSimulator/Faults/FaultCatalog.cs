@@ -19,6 +19,7 @@ internal static class FaultCatalog
     [
         new("error-400", FaultKind.Error400, "400 BadRequestError before anything else", Same),
         new("error-401", FaultKind.Error401, "401 as vLLM's --api-key sends it: {\"error\":\"Unauthorized\"}", Same),
+        new("error-422", FaultKind.Error422, "422 before anything else", Same),
         new("error-429", FaultKind.Error429, "429 with Retry-After", Same),
         new("error-500", FaultKind.Error500, "500 InternalServerError", Same),
         new("error-503", FaultKind.Error503, "503 with Retry-After", Same),

@@ -6,6 +6,7 @@ internal enum FaultKind
     None,
     Error400,
     Error401,
+    Error422,
     Error429,
     Error500,
     Error503,

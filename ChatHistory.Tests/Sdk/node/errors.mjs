@@ -26,6 +26,7 @@ assert.equal((await fails(ask({ session_id: 'no-such-session' }), OpenAI.NotFoun
 await fails(client.models.retrieve('no-such-model'), OpenAI.NotFoundError, 404);
 await fails(client.get('/no/such/route'), OpenAI.NotFoundError, 404);
 
+await fails(ask({ simulator: { fault: 'error-422' } }), OpenAI.UnprocessableEntityError, 422);
 assert.equal((await fails(ask({ simulator: { fault: 'error-429' } }), OpenAI.RateLimitError, 429)).code, 'rate_limit_exceeded');
 await fails(ask({ simulator: { fault: 'error-500' } }), OpenAI.InternalServerError, 500);
 await fails(ask({ simulator: { fault: 'error-503' } }), OpenAI.InternalServerError, 503);
