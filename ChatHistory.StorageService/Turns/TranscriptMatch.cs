@@ -21,6 +21,9 @@ namespace ChatHistory.StorageService.Turns;
 /// </remarks>
 internal static class TranscriptMatch
 {
+    // A question that failed is asked again soon. Thousands of chats may begin alike, and the writer looks at each of these.
+    private const int NewestOnly = 4;
+
     /// <param name="database">The writer's connection.</param>
     /// <param name="origin">Before the first message: the owner's hash.</param>
     /// <param name="input">The conversation.</param>
@@ -56,7 +59,7 @@ internal static class TranscriptMatch
                     : (found, hash, count);
             }
 
-            var same = candidates.FirstOrDefault(candidate =>
+            var same = candidates.Take(NewestOnly).FirstOrDefault(candidate =>
                 candidate.IsUnanswered(database) || (askedAfter is not null && string.CompareOrdinal(candidate.CreatedAt, askedAfter) > 0));
             return same is null ? null : (same, hash, count);
         }
