@@ -15,15 +15,22 @@ internal static class GatewayDocument
     // Their lists have our pages; the others, OpenAI's.
     private static readonly string[] s_ours = ["v1/sessions", "v1/users", "admin"];
 
+    // As a reader looks for them, not as routing happens to list them.
+    private static readonly string[] s_tags =
+    [
+        "Chat completions", "Stored chat completions", "Responses", "Conversations", "Sessions", "Messages", "Runs", "History", "Models", "Pass-through", "API keys",
+    ];
+
     public static void Describe(OpenApiDocument document)
     {
+        document.Tags = new HashSet<OpenApiTag>(s_tags.Select(name => new OpenApiTag { Name = name }));
         document.Info = new OpenApiInfo
         {
             Title = "ChatHistory",
             Version = "v1",
             Description =
                 "An OpenAI-compatible gateway that keeps every conversation. Point any OpenAI client's base URL at `/v1`; read what it said under "
-                + "`/v1/sessions` and `/v1/users`. Every error has OpenAI's envelope. In personal mode no key is needed.",
+                + "`/v1/sessions` and `/v1/users`, or as OpenAI's stored completions, conversations and responses. Every error has OpenAI's envelope. In personal mode no key is needed.",
         };
         document.Components ??= new OpenApiComponents();
         document.AddComponent(SecurityScheme, new OpenApiSecurityScheme
