@@ -4,6 +4,7 @@ using Aspire.Hosting.ApplicationModel;
 using ChatHistory.AppHost.Vllm;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
@@ -70,7 +71,11 @@ public sealed class VllmHealthCheckTests
 
     private static async Task<WebApplication> StartServerAsync(int health, string models, string? requiredKey)
     {
-        var server = WebApplication.CreateSlimBuilder().Build();
+        var builder = WebApplication.CreateSlimBuilder();
+        // Nothing from the test folder's appsettings.json: it is one of the services' own, and names a port.
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection();
+        var server = builder.Build();
         server.Urls.Add(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{0}"));
         server.MapGet("/health", () => Results.StatusCode(health));
         server.MapGet("/v1/models", (HttpRequest request) =>
