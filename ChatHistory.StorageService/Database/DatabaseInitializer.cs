@@ -56,13 +56,13 @@ internal sealed partial class DatabaseInitializer(
         await base.StopAsync(cancellationToken);
         // :: Step 9
         await writer.StopAsync();
-        // :: Step 10
+        // :: Step 10: the readers first, because only the last connection removes the log, and it must be one that can write.
+        file.Dispose();
         if (_lock is not null)
         {
             checkpointer.EmptyLog();
         }
 
-        file.Dispose();
         // :: Step 11
         _lock?.Dispose();
         _lock = null;
