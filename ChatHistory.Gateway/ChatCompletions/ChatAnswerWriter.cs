@@ -26,10 +26,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
     public async ValueTask StartAsync()
     {
         _started = true;
-        context.Response.ContentType = "text/event-stream; charset=utf-8";
-        context.Response.Headers.CacheControl = "no-cache";
-        // Tells nginx in front of us not to gather frames.
-        context.Response.Headers["X-Accel-Buffering"] = "no";
+        EventStream.WriteHeaders(context.Response);
         await FlushAsync();
     }
 

@@ -1,11 +1,9 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
+using ChatHistory.Gateway.StoredCompletions;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
 
@@ -15,12 +13,6 @@ namespace ChatHistory.Gateway.ChatCompletions;
 internal static class ChatTurn
 {
     private const string SessionHeader = "X-Session-Id";
-
-    // What OpenAI's stored completion shows again.
-    private static readonly string[] s_parameters =
-    [
-        "tools", "tool_choice", "seed", "temperature", "top_p", "presence_penalty", "frequency_penalty", "response_format", "service_tier", "user",
-    ];
 
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
     public static async Task<TurnRequest> ReadAsync(HttpContext context, Caller caller, CancellationToken cancellationToken)
@@ -62,7 +54,7 @@ internal static class ChatTurn
             SessionMetadata = ui.Metadata,
             ParentMessageId = parent,
             Metadata = MetadataRule.Read(body.Root),
-            Parameters = store == true ? ReadParameters(body.Root) : null,
+            Parameters = store == true ? EchoedRequest.Of(body.Root) : null,
             IdempotencyKey = key,
             Hash = key is not null || retry.IsSdk ? HashOf(sessionId, body.Bytes.Span) : null,
             IsRepeated = retry.Count > 0,
@@ -104,26 +96,6 @@ internal static class ChatTurn
         "interrupt" => MultitaskRule.Interrupt,
         var other => throw Invalid($"multitask is '{other}'; it must be enqueue, reject, branch or interrupt.", "multitask"),
     };
-
-    private static string? ReadParameters(JsonElement root)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        var any = false;
-        using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
-        {
-            writer.WriteStartObject();
-            foreach (var member in root.EnumerateObject().Where(member => s_parameters.Contains(member.Name) && member.Value.ValueKind != JsonValueKind.Null))
-            {
-                writer.WritePropertyName(member.Name);
-                writer.WriteRawValue(JsonMarshal.GetRawUtf8Value(member.Value), skipInputValidation: true);
-                any = true;
-            }
-
-            writer.WriteEndObject();
-        }
-
-        return any ? Encoding.UTF8.GetString(buffer.WrittenSpan) : null;
-    }
 
     public static byte[] HashOf(string? sessionId, ReadOnlySpan<byte> body)
     {

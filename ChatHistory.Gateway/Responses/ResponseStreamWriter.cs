@@ -33,10 +33,7 @@ internal sealed class ResponseStreamWriter(HttpContext context, Func<Turn, Respo
     /// <summary>The headers of a stream, and the events with which a response begins.</summary>
     public static ResponseEventWriter Start(HttpContext context, ResponseHead head, long startingAfter)
     {
-        context.Response.ContentType = "text/event-stream; charset=utf-8";
-        context.Response.Headers.CacheControl = "no-cache";
-        // Tells nginx in front of us not to gather frames.
-        context.Response.Headers["X-Accel-Buffering"] = "no";
+        EventStream.WriteHeaders(context.Response);
         var events = new ResponseEventWriter(head, context.Response.BodyWriter, startingAfter);
         events.Begin();
         return events;

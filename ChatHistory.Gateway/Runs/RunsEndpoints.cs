@@ -81,9 +81,7 @@ internal static class RunsEndpoints
         }
 
         var response = context.Response;
-        response.ContentType = "text/event-stream; charset=utf-8";
-        response.Headers.CacheControl = "no-cache";
-        response.Headers["X-Accel-Buffering"] = "no";
+        EventStream.WriteHeaders(response);
         await response.BodyWriter.FlushAsync(clientLeft);
 
         var observer = new CompletionObserver(choices: 1);

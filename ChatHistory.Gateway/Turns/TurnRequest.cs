@@ -22,9 +22,6 @@ internal sealed record TurnRequest : IDisposable
     /// <summary>True when the session is named by a UI: it is created when it does not exist, and the messages are always its whole transcript.</summary>
     public bool IsTranscriptOfSession { get; init; }
 
-    /// <summary>True: without a session and a parent, a new session begins, whatever the messages say.</summary>
-    public bool BeginsSession { get; init; }
-
     /// <summary>The message that the new ones follow (an edit); without new ones, the message that is to be answered again (a regeneration).</summary>
     public string? ParentMessageId { get; init; }
 

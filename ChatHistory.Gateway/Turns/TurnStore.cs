@@ -108,7 +108,7 @@ internal sealed class TurnStore(
     {
         { ParentMessageId: not null } => Placement.AfterParent,
         { IsTranscriptOfSession: true } => Placement.TranscriptOfSession,
-        { SessionId: null, BeginsSession: false } => Placement.TranscriptOfAnySession,
+        { SessionId: null } => Placement.TranscriptOfAnySession,
         _ => Placement.AfterHead,
     };
 
