@@ -1,10 +1,25 @@
 #!/usr/bin/env bash
 # Runs all tests: the AppHost's too where the NuGet feed holds Aspire.
+#   ./test.sh                       everything, in the short form
+#   ./test.sh --long R3             one promise of docs/promises.md in its long form; without a name, all of them
+#   CHATHISTORY_SEED=42 ./test.sh   whatever is random, as in the run that printed this seed
+#   ./test.sh --filter Name         other arguments go to dotnet test
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 
+if [[ ${1:-} == --long ]]; then
+  shift
+  export CHATHISTORY_LONG=1
+  if [[ -n ${1:-} && $1 != -* ]]; then
+    set -- --filter "promise=$1" "${@:2}"
+  else
+    set -- --filter "promise~R|promise~S" "$@"
+  fi
+fi
+
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
+export CHATHISTORY_FIGURES=$results/figures.txt
 
 aspire=true
 if ! restored=$(dotnet restore ChatHistory.AppHost -v q --nologo 2>&1); then
@@ -28,6 +43,10 @@ count() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
 if [[ -z $counters ]]; then
   echo "test.sh: no test ran" >&2
   exit 1
+fi
+if [[ -s $CHATHISTORY_FIGURES ]]; then
+  echo "Promises (docs/promises.md):"
+  sort -V "$CHATHISTORY_FIGURES"
 fi
 echo "$(count passed) passed, $(count failed) failed, $(($(count total) - $(count executed))) skipped"
 exit $status
