@@ -7,8 +7,8 @@ internal sealed class LimitsOptions
 {
     public const string Section = "Limits";
 
-    /// <summary>Largest request body in bytes. Images travel inside it, as base64.</summary>
-    [Range(1024, 1024L * 1024 * 1024)]
+    /// <summary>Largest request body in bytes, at most 64 MiB: storage takes more than twice of that in one write. Images travel inside it, as base64.</summary>
+    [Range(1024, 64L * 1024 * 1024)]
     public long MaxRequestBodyBytes { get; init; } = 32L * 1024 * 1024;
 
     /// <summary>Most connections at once.</summary>

@@ -12,8 +12,11 @@ namespace ChatHistory.StorageService;
 /// <summary>All registrations of this service.</summary>
 internal static class StorageServices
 {
-    /// <summary>A message may hold images. The gateway's own limit on a request's body is below this.</summary>
-    private const int MaxMessageBytes = 64 * 1024 * 1024;
+    /// <summary>
+    /// A message may hold images, and the text of an array's parts travels twice, as text and as the array. So this is more than twice what the
+    /// gateway takes of a request (<c>Limits:MaxRequestBodyBytes</c>, at most 64 MiB) or of an answer (32 MiB).
+    /// </summary>
+    private const int MaxMessageBytes = 160 * 1024 * 1024;
 
     /// <summary>What gRPC puts before a message. So it is gRPC that refuses a message that is too large, with its own status.</summary>
     private const int GrpcFrameBytes = 5;

@@ -36,7 +36,7 @@ namespace ChatHistory.Gateway.Relay;
 /// </remarks>
 internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOptions<VllmOptions> options)
 {
-    private const int MaxFrameBytes = 64 * 1024 * 1024;
+    private const int MaxFrameBytes = 32 * 1024 * 1024;
 
     /// <param name="response">The model server's answer: status 200, text/event-stream.</param>
     /// <param name="writer">Who gets it.</param>

@@ -8,7 +8,7 @@ namespace ChatHistory.Gateway.Relay;
 /// <summary>Reads an answer that comes as one JSON body. It is sent on once its turn is committed.</summary>
 internal sealed class WholeRelay(TimeProvider time, IOptions<VllmOptions> options)
 {
-    private const int MaxBodyBytes = 64 * 1024 * 1024;
+    private const int MaxBodyBytes = 32 * 1024 * 1024;
 
     /// <summary>Reads the whole body and lets the observer look at it.</summary>
     /// <returns>How it ended, and the body when it is a completion.</returns>

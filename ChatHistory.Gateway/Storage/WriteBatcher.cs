@@ -17,6 +17,9 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 {
     private const int MaxCommands = 256;
     private const int MaxBytes = 8 * 1024 * 1024;
+
+    // What storage takes in one call, less what the call puts around the command (StorageServices.MaxMessageBytes there).
+    private const int MaxCommandBytes = 159 * 1024 * 1024;
     private const int MaxWaiting = 16 * 1024;
     private static readonly TimeSpan s_callDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pauseAfterFailure = TimeSpan.FromMilliseconds(100);
@@ -31,6 +34,11 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     public Task<WriteResult> WriteAsync(WriteCommand command, TimeSpan patience)
     {
         var write = new Write(command, time.GetTimestamp(), patience);
+        if (write.Bytes > MaxCommandBytes)
+        {
+            throw new StorageUnavailableException($"the write has {write.Bytes} bytes; storage takes at most {MaxCommandBytes}");
+        }
+
         return _waiting.Writer.TryWrite(write)
             ? write.Completion.Task
             : throw new StorageUnavailableException($"{MaxWaiting} writes are waiting for the storage service already");
@@ -75,8 +83,12 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 
     private void Gather(List<Write> batch)
     {
-        var bytes = batch.Sum(write => write.Bytes);
-        while (batch.Count < MaxCommands && bytes < MaxBytes && _waiting.Reader.TryRead(out var write))
+        // A large one travels alone: a call that storage refuses for its size must not take others with it.
+        var bytes = batch.Sum(write => (long)write.Bytes);
+        while (batch.Count < MaxCommands
+            && _waiting.Reader.TryPeek(out var next)
+            && (batch.Count == 0 || bytes + next.Bytes <= MaxBytes)
+            && _waiting.Reader.TryRead(out var write))
         {
             batch.Add(write);
             bytes += write.Bytes;

@@ -128,7 +128,7 @@ internal sealed partial class Turn : IAsyncDisposable
         var written = await _store.Writes.WriteAsync(command, _store.Options.CompletePatience);
         if (written.Refusal is { } refusal)
         {
-            if (refusal.Reason == Refusal.Types.Reason.NotWritten)
+            if (refusal.Reason is not (Refusal.Types.Reason.SessionNotFound or Refusal.Types.Reason.MessageNotFound))
             {
                 throw new StorageUnavailableException(refusal.Detail);
             }

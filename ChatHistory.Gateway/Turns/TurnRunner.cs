@@ -91,8 +91,16 @@ internal sealed partial class TurnRunner(
         {
             // Ours to mend, but the history must not say "in progress" until the lease runs out.
             var failed = RelayResult.Failed(OpenAIError.Internal(request.RequestId), exception);
-            await turn.CompleteAsync(failed, run.Observer);
-            runs.End(run, failed);
+            try
+            {
+                await turn.CompleteAsync(failed, run.Observer);
+            }
+            finally
+            {
+                // Whoever follows the run must not wait for an end that nobody writes any more.
+                runs.End(run, failed);
+            }
+
             throw;
         }
 

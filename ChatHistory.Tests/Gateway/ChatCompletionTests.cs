@@ -65,6 +65,22 @@ public sealed class ChatCompletionTests : IClassFixture<ScriptedSystem>
     }
 
     [Fact]
+    public async Task LargestBodyThatIsTaken_IsKept_AndHoldsUpNobody()
+    {
+        // The text of an array's parts travels to storage twice: as text, and as the array.
+        var text = new string('x', (32 * 1024 * 1024) - 200);
+        _model.NextBody(Whole);
+        _model.NextBody(Whole);
+
+        var large = Client.PostJsonAsync("/v1/chat/completions", $$"""{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"{{text}}"}]}]}""");
+        var small = Client.PostJsonAsync("/v1/chat/completions", """{"model":"m","messages":[{"role":"user","content":"Hello"}]}""");
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), ((await large).Status, (await small).Status));
+        var stored = (await Client.MessagesOfAsync((await large).SessionId))[0];
+        Assert.Equal(text.Length, stored.GetProperty("content_parts")[0].GetProperty("text").GetString()!.Length);
+    }
+
+    [Fact]
     public async Task Stream_IsRelayedUnchanged_AndUsageIsStoredThoughNobodyAskedForIt()
     {
         _model.NextStream([.. s_stream, Usage, Done]);

@@ -26,6 +26,8 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
     public static async Task<ScriptedModelServer> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
+        // vLLM has no limit on a body's size; the gateway's is the one that counts.
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = null);
         builder.Logging.ClearProviders();
         // Nothing from the test folder's appsettings.json: it is one of the services' own, and names a port.
         builder.Configuration.Sources.Clear();
