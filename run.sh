@@ -11,10 +11,11 @@ usage: ./run.sh [--direct]
 
 Environment:
   GATEWAY_PORT      where the API listens (default 8080)
+  ADMIN_PORT        where keys and backups are managed, on loopback (default: the port before GATEWAY_PORT, 8079)
   VOLUME_DIR        database, logs and models (default ./volume)
   VLLM_ENDPOINT     an OpenAI-compatible server to use, e.g. http://localhost:8000 (default: the simulator)
   VLLM_MODEL        the model's name (default Qwen/Qwen3-0.6B)
-  ADMIN_KEY         with it, every request needs an API key; keys are made under /admin/keys (default: personal mode)
+  ADMIN_KEY         with it, every request needs an API key; keys are made under /admin/keys of ADMIN_PORT (default: personal mode)
 EOF
 }
 
@@ -28,6 +29,7 @@ for argument in "$@"; do
 done
 
 export GATEWAY_PORT=${GATEWAY_PORT:-8080}
+export ADMIN_PORT=${ADMIN_PORT:-$((GATEWAY_PORT - 1))}
 export VLLM_MODEL=${VLLM_MODEL:-Qwen/Qwen3-0.6B}
 VOLUME_DIR=${VOLUME_DIR:-./volume}
 mkdir -p "$VOLUME_DIR"/{db,logs,models} || exit 1
@@ -96,6 +98,11 @@ if listening "$GATEWAY_PORT"; then
   exit 1
 fi
 
+if listening "$ADMIN_PORT"; then
+  echo "run.sh: port $ADMIN_PORT, where keys and backups are managed, is taken. Choose another one: ADMIN_PORT=8091 ./run.sh" >&2
+  exit 1
+fi
+
 # ------------------------------------------------------------------------------------------------------ with the AppHost
 if ! $direct; then
   if restored=$(dotnet restore ChatHistory.AppHost -v q --nologo 2>&1); then
@@ -139,7 +146,7 @@ fi
 
 next_port=$GATEWAY_PORT
 free_port() { # sets $port to the next free one after the gateway's
-  while next_port=$((next_port + 1)); listening "$next_port"; do :; done
+  while next_port=$((next_port + 1)); ((next_port == ADMIN_PORT)) || listening "$next_port"; do :; done
   port=$next_port
 }
 
@@ -167,8 +174,9 @@ if [[ -z $model_server ]]; then
 fi
 
 # The same keys that Aspire injects.
-start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT" \
+start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT  admin http://127.0.0.1:$ADMIN_PORT/admin" \
   "Kestrel__Endpoints__http__Url=http://127.0.0.1:$GATEWAY_PORT" \
+  "Kestrel__Endpoints__admin__Url=http://127.0.0.1:$ADMIN_PORT" \
   "services__storage__grpc__0=http://127.0.0.1:$storage_grpc" \
   "services__vllm__http__0=$model_server" \
   "ConnectionStrings__vllm=Endpoint=${model_server%/}/v1;Key=${VLLM_API_KEY:-};Model=$VLLM_MODEL" \

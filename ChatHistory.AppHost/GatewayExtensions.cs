@@ -18,16 +18,37 @@ internal static class GatewayExtensions
         if (builder.ApplicationBuilder.ExecutionContext.IsRunMode)
         {
             return builder
-                .WithEndpoint("http", http => http.Port = port)
+                .WithEndpoint("http", http => (http.Port, http.IsExternal) = (port, true))
                 .WithUrlForEndpoint("http", url => url.DisplayText = "OpenAI API")
                 .WithUrlForEndpoint("http", _ => new ResourceUrlAnnotation { Url = "/scalar", DisplayText = "API reference (Scalar)" });
         }
 
         return builder
+            .WithEndpoint("http", http => http.IsExternal = true)
             .WithEnvironment("Identity__PublishedOn", "${GATEWAY_ADDRESS}")
             .WithAnnotation(new ComposeVariable("GATEWAY_ADDRESS", "127.0.0.1", "Host address that the gateway is published on. Beyond loopback it needs ADMIN_KEY."))
             .WithAnnotation(new ComposeVariable("GATEWAY_PORT", $"{port}", "Host port that the gateway is published on."))
             .PublishAsDockerComposeService((_, service) => service.Ports = ["${GATEWAY_ADDRESS}:${GATEWAY_PORT}:8080"]);
+    }
+
+    /// <summary>
+    /// Publishes the gateway's admin listener on <c>ADMIN_PORT</c>, on loopback and nowhere else: keys and backups are managed there. In a
+    /// container it listens on all of the container's addresses, so it is told where it is published.
+    /// </summary>
+    public static IResourceBuilder<ProjectResource> WithAdminPort(this IResourceBuilder<ProjectResource> builder)
+    {
+        var port = Settings.AdminPort(builder.ApplicationBuilder.Configuration);
+        if (builder.ApplicationBuilder.ExecutionContext.IsRunMode)
+        {
+            return builder
+                .WithEndpoint("admin", admin => admin.Port = port)
+                .WithUrlForEndpoint("admin", url => (url.DisplayText, url.DisplayLocation) = ("Admin API", UrlDisplayLocation.DetailsOnly));
+        }
+
+        return builder
+            .WithEnvironment("Identity__AdminPublishedOn", "127.0.0.1")
+            .WithAnnotation(new ComposeVariable("ADMIN_PORT", $"{port}", "Host port of the admin listener, on loopback: keys and backups."))
+            .PublishAsDockerComposeService((_, service) => service.Ports.Add("127.0.0.1:${ADMIN_PORT}:8079"));
     }
 
     /// <summary>
@@ -55,7 +76,7 @@ internal static class GatewayExtensions
     /// <summary>A button in the dashboard that has one short conversation, so that a trace through every service is one click away.</summary>
     public static IResourceBuilder<ProjectResource> WithTryItCommand(
         this IResourceBuilder<ProjectResource> builder, IResourceBuilder<ParameterResource> model) =>
-        builder.WithHttpCommand("/v1/chat/completions", "Say hello", commandOptions: new HttpCommandOptions
+        builder.WithHttpCommand("/v1/chat/completions", "Say hello", endpointName: "http", commandOptions: new HttpCommandOptions
         {
             Description = "Sends one short chat completion and saves it in a new session. With API keys switched on it is refused.",
             IconName = "ChatAdd",

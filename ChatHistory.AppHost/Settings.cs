@@ -24,17 +24,22 @@ internal static class Settings
     public static string EnvironmentVariable(string name) => name.ToUpper(CultureInfo.InvariantCulture).Replace('-', '_');
 
     /// <summary>The host port of the gateway: <c>GATEWAY_PORT</c>, else 8080.</summary>
-    public static int GatewayPort(IConfiguration configuration)
+    public static int GatewayPort(IConfiguration configuration) => Port(configuration, "GATEWAY_PORT", 8080);
+
+    /// <summary>The host port of its admin listener: <c>ADMIN_PORT</c>, else the one before the gateway's, so that a second system needs only one other port.</summary>
+    public static int AdminPort(IConfiguration configuration) => Port(configuration, "ADMIN_PORT", Math.Max(GatewayPort(configuration) - 1, 1));
+
+    private static int Port(IConfiguration configuration, string variable, int byDefault)
     {
-        var configured = configuration["GATEWAY_PORT"];
+        var configured = configuration[variable];
         if (string.IsNullOrWhiteSpace(configured))
         {
-            return 8080;
+            return byDefault;
         }
 
         return int.TryParse(configured, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= ushort.MaxValue
             ? port
-            : throw new DistributedApplicationException($"GATEWAY_PORT is '{configured}': it must be a port, 1 to 65535.");
+            : throw new DistributedApplicationException($"{variable} is '{configured}': it must be a port, 1 to 65535.");
     }
 
     private static IResourceBuilder<ParameterResource> AddSetting(

@@ -82,6 +82,7 @@ internal static class GatewayServices
             kestrel.Limits.MaxRequestBodySize = limits.Value.MaxRequestBodyBytes;
             kestrel.Limits.MaxConcurrentConnections = limits.Value.MaxConnections;
         });
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.MarkAdminConnections());
         services.Configure<HostOptions>(host => host.ShutdownTimeout = s_shutdownTimeout);
         // A body or parameter that cannot be read becomes an exception, and so our error, instead of a bare 400.
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict);
@@ -95,8 +96,10 @@ internal static class GatewayServices
         app.UseResponseCuts();
         app.UseRequestIds();
         app.UseOpenAIErrors();
+        app.UseAdminListener();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseOperatorGuard();
         return app;
     }
 
@@ -121,7 +124,9 @@ internal static class GatewayServices
     // As the fallback policy it also covers requests that no route matches, so an unknown URL without a key is a 401, not a 404.
     private static AuthorizationPolicy OnlyOwners() =>
         new AuthorizationPolicyBuilder()
-            .RequireAssertion(context => context.Resource is HttpContext http && (!OwnedPaths.Covers(http.Request.Path) || http.User.Identity?.IsAuthenticated == true))
+            .RequireAssertion(context => context.Resource is HttpContext http && (!AsksWho(http.Request.Path) || http.User.Identity?.IsAuthenticated == true))
             .RequireAssertion(context => !context.User.IsInRole(ApiKeyAuthentication.AdminRole) || context.Resource is HttpContext http && !OwnedPaths.Covers(http.Request.Path))
             .Build();
+
+    private static bool AsksWho(PathString path) => OwnedPaths.Covers(path) || AdminListener.IsAdminPath(path);
 }

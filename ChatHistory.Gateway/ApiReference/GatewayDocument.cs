@@ -37,7 +37,7 @@ internal static class GatewayDocument
         {
             Type = SecuritySchemeType.Http,
             Scheme = "bearer",
-            Description = "An API key (chk_...), or the admin key under /admin.",
+            Description = "An API key (chk_...), or the admin key for the routes under /admin.",
         });
         document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(SecurityScheme, document)] = [] }];
     }
@@ -47,6 +47,20 @@ internal static class GatewayDocument
         foreach (var parameter in (operation.Parameters ?? []).OfType<OpenApiParameter>())
         {
             Describe(parameter, isOurs: s_ours.Any(path => context.Description.RelativePath?.StartsWith(path, StringComparison.Ordinal) == true));
+        }
+
+        if (context.Description.RelativePath?.StartsWith("admin/", StringComparison.Ordinal) == true)
+        {
+            operation.Description = $"{operation.Description} Served by the admin listener only (Kestrel:Endpoints:admin), which is on loopback; elsewhere this path does not exist.".TrimStart();
+            operation.Servers =
+            [
+                new OpenApiServer
+                {
+                    Url = "http://127.0.0.1:{port}",
+                    Description = "The admin listener",
+                    Variables = new Dictionary<string, OpenApiServerVariable> { ["port"] = new() { Default = "8079", Description = "ADMIN_PORT" } },
+                },
+            ];
         }
 
         operation.Responses ??= [];

@@ -8,12 +8,12 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace ChatHistory.Gateway.Identity;
 
-/// <summary>API keys: made, listed and revoked with the admin key.</summary>
+/// <summary>API keys: made, listed and revoked with the admin key, on the admin listener.</summary>
 internal static class AdminKeysEndpoints
 {
     public static IEndpointRouteBuilder MapAdminKeys(this IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup("/admin/keys").WithTags("API keys").RequireAuthorization(policy => policy.RequireRole(ApiKeyAuthentication.AdminRole));
+        var group = routes.MapAdminGroup("/admin/keys").WithTags("API keys");
         group.MapPost("", CreateAsync).WithName("CreateApiKey").WithSummary("Make an API key for a user. The key is shown this once.")
             .Produces<KeyResource>(StatusCodes.Status201Created);
         group.MapGet("", ListAsync).WithName("ListApiKeys").WithSummary("List keys, without their secrets.")

@@ -29,7 +29,7 @@ internal sealed class ApiKeyAuthentication(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         // Health and documentation are everybody's. Nobody is asked for behind them: /alive has to answer while storage is down.
-        if (!OwnedPaths.Covers(Request.Path) && !Request.Path.StartsWithSegments("/admin"))
+        if (!OwnedPaths.Covers(Request.Path) && !AdminListener.IsAdminPath(Request.Path))
         {
             return AuthenticateResult.NoResult();
         }
@@ -79,8 +79,8 @@ internal sealed class ApiKeyAuthentication(
             StatusCodes.Status403Forbidden,
             ErrorTypes.Permission,
             "forbidden",
-            Context.User.IsInRole(AdminRole)
-                ? "The admin key owns no conversations. Make an API key for a user with POST /admin/keys and use that one."
+            Context.User.IsInRole(AdminRole) && OwnedPaths.Covers(Request.Path)
+                ? "The admin key owns no conversations. Make an API key for a user with POST /admin/keys on the admin listener and use that one."
                 : "Only the admin key (Identity:AdminKey) may do this."));
 
     private bool IsAdminKey(string bearer) =>

@@ -20,5 +20,14 @@ internal sealed class IdentityOptions
     /// </summary>
     public string? PublishedOn { get; init; }
 
+    /// <summary>The same of the admin listener: the host's address on which a container publishes its port.</summary>
+    public string? AdminPublishedOn { get; init; }
+
+    /// <summary>The admin listener on an address beyond loopback is refused unless this is set: whoever reaches it needs only one key for everything.</summary>
+    public bool AllowAdminBeyondLoopback { get; init; }
+
+    /// <summary>Names, besides those of loopback, under which the admin listener may be called in personal mode.</summary>
+    public string[] AdminHosts { get; init; } = [];
+
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
 }

@@ -22,9 +22,8 @@ public sealed class AppHostModelTests
         await using var builder = await AppHostModel.RunModeAsync("--Vllm:Mode=container");
 
         var external = builder.Resources
-            .Where(resource => resource.Annotations.OfType<EndpointAnnotation>().Any(endpoint => endpoint.IsExternal))
-            .Select(resource => resource.Name);
-        Assert.Equal(["gateway"], external);
+            .SelectMany(resource => resource.Annotations.OfType<EndpointAnnotation>().Where(endpoint => endpoint.IsExternal).Select(endpoint => (resource.Name, endpoint.Name)));
+        Assert.Equal([("gateway", "http")], external);
     }
 
     [Fact]
@@ -66,13 +65,15 @@ public sealed class AppHostModelTests
     }
 
     [Theory]
-    [InlineData("", 8080)]
-    [InlineData("9090", 9090)]
-    public async Task Gateway_ListensOnItsPort(string configured, int expected)
+    [InlineData("", "", 8080, 8079)]
+    [InlineData("9090", "", 9090, 9089)]
+    [InlineData("9090", "9900", 9090, 9900)]
+    public async Task Gateway_ListensOnItsPorts(string configured, string configuredForAdmin, int expected, int expectedForAdmin)
     {
-        await using var builder = await AppHostModel.RunModeAsync($"--GATEWAY_PORT={configured}");
+        await using var builder = await AppHostModel.RunModeAsync($"--GATEWAY_PORT={configured}", $"--ADMIN_PORT={configuredForAdmin}");
 
-        Assert.Equal(expected, Port(builder.Resource<ProjectResource>("gateway"), "http"));
+        var gateway = builder.Resource<ProjectResource>("gateway");
+        Assert.Equal((expected, expectedForAdmin), (Port(gateway, "http"), Port(gateway, "admin")));
     }
 
     [Fact]

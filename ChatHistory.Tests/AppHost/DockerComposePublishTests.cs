@@ -54,9 +54,12 @@ public sealed class DockerComposePublishTests
             [
                 ("chathistory-dashboard", "127.0.0.1:${DASHBOARD_PORT:-18888}:18888"),
                 ("gateway", "${GATEWAY_ADDRESS:-127.0.0.1}:${GATEWAY_PORT:-8080}:8080"),
+                ("gateway", "127.0.0.1:${ADMIN_PORT:-8079}:8079"),
             ],
             ports);
         Assert.Equal("${GATEWAY_ADDRESS:-127.0.0.1}", PublishedCompose.Text(published.Service("gateway"), "environment", "Identity__PublishedOn"));
+        Assert.Equal("127.0.0.1", PublishedCompose.Text(published.Service("gateway"), "environment", "Identity__AdminPublishedOn"));
+        Assert.Equal("http://*:8079", PublishedCompose.Text(published.Service("gateway"), "environment", "Kestrel__Endpoints__admin__Url"));
     }
 
     [Fact]

@@ -33,12 +33,12 @@ public sealed class ApiKeysTests(KeyedSystem system) : IClassFixture<KeyedSystem
     [Fact]
     public async Task AdminRoutes_AreTheAdminKeysAlone()
     {
-        using var user = await system.Running.ClientOfAsync("ada");
-        using var wrong = system.Running.ClientWith(RunningSystem.AdminKey + "x");
+        using var user = system.Running.ClientWith(await MakeKeyAsync("ada"), system.Running.Gateway.AdminAddress);
+        using var wrong = system.Running.ClientWith(RunningSystem.AdminKey + "x", system.Running.Gateway.AdminAddress);
         foreach (var (method, path) in new[] { (HttpMethod.Get, "/admin/keys"), (HttpMethod.Post, "/admin/keys"), (HttpMethod.Delete, "/admin/keys/abcdefgh") })
         {
             var body = method == HttpMethod.Post ? """{"user_id":"eve"}""" : null;
-            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(Anonymous, method, path, body));
+            Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(system.Running.AdminClient, method, path, body));
             Assert.Equal(("invalid_api_key", HttpStatusCode.Unauthorized), await RefusalAsync(wrong, method, path, body));
             Assert.Equal(("forbidden", HttpStatusCode.Forbidden), await RefusalAsync(user, method, path, body));
         }
@@ -50,9 +50,10 @@ public sealed class ApiKeysTests(KeyedSystem system) : IClassFixture<KeyedSystem
     [Fact]
     public async Task AdminKey_OwnsNoConversations()
     {
+        using var admin = system.Running.ClientWith(RunningSystem.AdminKey);
         foreach (var route in (await OpenApiRoute.ReadAllAsync(Anonymous)).Where(route => route.Template.StartsWith("/v1", StringComparison.Ordinal)))
         {
-            Assert.Equal(("forbidden", HttpStatusCode.Forbidden), await RefusalAsync(Admin, route.Method, route.Template, "{}"));
+            Assert.Equal(("forbidden", HttpStatusCode.Forbidden), await RefusalAsync(admin, route.Method, route.Template, "{}"));
         }
     }
 

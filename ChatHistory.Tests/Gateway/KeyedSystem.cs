@@ -14,13 +14,14 @@ public sealed class KeyedSystem : IAsyncLifetime
 
     internal SimulatorProbe Simulator { get; private set; } = null!;
 
+    /// <summary>With the admin key, on the admin listener.</summary>
     internal HttpClient Admin { get; private set; } = null!;
 
     public async Task InitializeAsync()
     {
         _system = await RunningSystem.StartAsync(settings: ("Identity__AdminKey", RunningSystem.AdminKey));
         Simulator = new SimulatorProbe(_system.Simulator!);
-        Admin = _system.ClientWith(RunningSystem.AdminKey);
+        Admin = _system.Administrator();
     }
 
     public async Task DisposeAsync()

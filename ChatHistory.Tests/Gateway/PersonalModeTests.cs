@@ -13,6 +13,8 @@ public sealed class PersonalModeTests
     [InlineData("http://*:0", null, Refusal)]
     [InlineData("http://127.0.0.1:0", "Identity__PublishedOn=0.0.0.0", Refusal)]
     [InlineData("http://127.0.0.1:0", "Identity__AdminKey=short", "Identity:AdminKey has 5 characters")]
+    [InlineData("http://127.0.0.1:0", "Kestrel__Endpoints__admin__Url=http://*:0", "The admin listener, where keys and backups are managed, would listen on *")]
+    [InlineData("http://127.0.0.1:0", "Identity__AdminPublishedOn=192.168.1.7", "would listen on 192.168.1.7")]
     public async Task Gateway_RefusesToStart(string url, string? setting, string sentence)
     {
         using var volume = new TemporaryVolume();
@@ -28,11 +30,13 @@ public sealed class PersonalModeTests
     [InlineData("http://0.0.0.0:0", "Identity__PublishedOn=127.0.0.1")]
     [InlineData("http://0.0.0.0:0", "Identity__AdminKey=" + RunningSystem.AdminKey)]
     [InlineData("http://127.0.0.1:0", null)]
-    public async Task Gateway_Starts(string url, string? setting)
+    [InlineData("http://127.0.0.1:0", "Kestrel__Endpoints__admin__Url=http://0.0.0.0:0", "Identity__AdminPublishedOn=127.0.0.1")]
+    [InlineData("http://127.0.0.1:0", "Kestrel__Endpoints__admin__Url=http://0.0.0.0:0", "Identity__AllowAdminBeyondLoopback=true")]
+    public async Task Gateway_Starts(string url, string? setting, string? another = null)
     {
         using var volume = new TemporaryVolume();
 
-        await using var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", volume.Settings(url, setting));
+        await using var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", volume.Settings(url, setting, another));
 
         Assert.NotEmpty(gateway.Addresses);
     }
@@ -41,11 +45,17 @@ public sealed class PersonalModeTests
     {
         private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("chathistory-");
 
-        public Dictionary<string, string> Settings(string url, string? setting)
+        public Dictionary<string, string> Settings(string url, params string?[] more)
         {
-            var settings = new Dictionary<string, string> { ["VOLUME_DIR"] = _directory.FullName, ["Kestrel__Endpoints__http__Url"] = url };
-            if (setting?.Split('=') is [var key, var value])
+            var settings = new Dictionary<string, string>
             {
+                ["VOLUME_DIR"] = _directory.FullName,
+                ["Kestrel__Endpoints__http__Url"] = url,
+                ["Kestrel__Endpoints__admin__Url"] = "http://127.0.0.1:0",
+            };
+            foreach (var setting in more.OfType<string>())
+            {
+                var (key, value) = (setting[..setting.IndexOf('=', StringComparison.Ordinal)], setting[(setting.IndexOf('=', StringComparison.Ordinal) + 1)..]);
                 settings[key] = value;
             }
 

@@ -26,6 +26,9 @@ internal sealed class RunningSystem : IAsyncDisposable
     /// <summary>Talks to the gateway without a key.</summary>
     public required HttpClient Client { get; init; }
 
+    /// <summary>Talks to the gateway's admin listener, without a key.</summary>
+    public required HttpClient AdminClient { get; init; }
+
     /// <summary>Everything that the services write lies below it.</summary>
     public string VolumeDirectory => _volume.FullName;
 
@@ -54,7 +57,7 @@ internal sealed class RunningSystem : IAsyncDisposable
         await storage;
         modelServer ??= simulator!.Addresses[0];
         var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", Settings(
-            ("Kestrel__Endpoints__http__Url", "http://127.0.0.1:0"),
+            ("Kestrel__Endpoints__http__Url", "http://127.0.0.1:0"), ("Kestrel__Endpoints__admin__Url", "http://127.0.0.1:0"),
             ("services__storage__grpc__0", storage.Result.Addresses[0].ToString()),
             ("services__vllm__http__0", modelServer.ToString()),
             ("ConnectionStrings__vllm", $"Endpoint={modelServer}v1;Model={Model}")));
@@ -65,6 +68,7 @@ internal sealed class RunningSystem : IAsyncDisposable
             Simulator = simulator,
             Gateway = gateway,
             Client = NewClient(gateway.Addresses[0]),
+            AdminClient = NewClient(gateway.AdminAddress),
         };
         await system.WaitUntilHealthyAsync();
         return system;
@@ -98,14 +102,17 @@ internal sealed class RunningSystem : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/admin/keys") { Content = Json(key) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", AdminKey);
-        using var response = await Client.SendAsync(request);
+        using var response = await AdminClient.SendAsync(request);
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         return ClientWith(JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("key").GetString()!);
     }
 
-    public HttpClient ClientWith(string key)
+    /// <summary>With the admin key, on the admin listener.</summary>
+    public HttpClient Administrator() => ClientWith(AdminKey, Gateway.AdminAddress);
+
+    public HttpClient ClientWith(string key, Uri? address = null)
     {
-        var client = NewClient(Client.BaseAddress!);
+        var client = NewClient(address ?? Client.BaseAddress!);
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return client;
     }
@@ -120,6 +127,7 @@ internal sealed class RunningSystem : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
+        AdminClient.Dispose();
         await Gateway.DisposeAsync();
         await Storage.DisposeAsync();
         if (Simulator is not null)

@@ -10,11 +10,13 @@ namespace ChatHistory.Tests.Processes;
 internal sealed partial class ServiceProcess : IAsyncDisposable
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(60);
+    private const string AdminEndpoint = "Kestrel__Endpoints__admin__Url";
 
     private readonly string _project;
     private readonly Dictionary<string, string> _settings;
     private readonly ConcurrentQueue<string> _output = new();
     private Process _process;
+    private SortedDictionary<string, Uri> _addresses = [];
 
     private ServiceProcess(string project, Dictionary<string, string> settings)
     {
@@ -23,8 +25,11 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
         _process = new Process();
     }
 
-    /// <summary>Where it listens, in the order of its endpoints.</summary>
-    public IReadOnlyList<Uri> Addresses { get; private set; } = [];
+    /// <summary>Where it listens for its users, in the order of its endpoints.</summary>
+    public IReadOnlyList<Uri> Addresses => [.. _addresses.Where(endpoint => endpoint.Key != AdminEndpoint).Select(endpoint => endpoint.Value)];
+
+    /// <summary>Where the gateway's keys and backups are managed.</summary>
+    public Uri AdminAddress => _addresses[AdminEndpoint];
 
     public int Id => _process.Id;
 
@@ -76,8 +81,7 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
             _settings[key] = value;
         }
 
-        var endpoints = _settings.Keys.Where(key => key.StartsWith("Kestrel__Endpoints__", StringComparison.Ordinal) && key.EndsWith("__Url", StringComparison.Ordinal));
-        foreach (var (key, address) in endpoints.Order(StringComparer.Ordinal).Zip(Addresses).ToArray())
+        foreach (var (key, address) in _addresses)
         {
             _settings[key] = address.ToString().TrimEnd('/');
         }
@@ -98,7 +102,12 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
 
     private async Task StartAsync()
     {
-        var endpoints = _settings.Keys.Count(key => key.EndsWith("__Url", StringComparison.Ordinal));
+        // Kestrel listens, and says so, in the order of their names.
+        string[] endpoints =
+        [
+            .. _settings.Keys.Where(key => key.StartsWith("Kestrel__Endpoints__", StringComparison.Ordinal) && key.EndsWith("__Url", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal),
+        ];
         var listening = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var addresses = new List<Uri>();
         Launch(line =>
@@ -108,9 +117,9 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
                 lock (addresses)
                 {
                     addresses.Add(new Uri(match.Groups[1].Value));
-                    if (addresses.Count == endpoints)
+                    if (addresses.Count == endpoints.Length)
                     {
-                        Addresses = [.. addresses];
+                        _addresses = new(endpoints.Zip(addresses).ToDictionary(pair => pair.First, pair => pair.Second), StringComparer.Ordinal);
                         listening.TrySetResult();
                     }
                 }
