@@ -6,6 +6,7 @@ using ChatHistory.Gateway.Conversations;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
 using ChatHistory.Gateway.PassThrough;
@@ -45,6 +46,11 @@ internal static class GatewayServices
         services.AddSingleton<ContextFitter>();
         services.AddSingleton<PromptBuilder>();
         services.AddSingleton<UsageOnAbort>();
+
+        services.AddOptions<MediaOptions>().BindConfiguration(MediaOptions.Section)
+            .Validate(media => media.AllowedHosts.All(MediaAddress.IsHost), "Media:AllowedHosts must hold hosts alone, in lower case: images.example.org, or images.example.org:8443.")
+            .ValidateOnStart();
+        services.AddSingleton<MediaPolicy>();
 
         services.AddSingleton<ConversationItems>();
         services.AddSingleton<SessionQueue>();
@@ -95,6 +101,7 @@ internal static class GatewayServices
     {
         app.UseResponseCuts();
         app.UseRequestIds();
+        app.UseSafeHeaders();
         app.UseOpenAIErrors();
         app.UseAdminListener();
         app.UseAuthentication();

@@ -15,7 +15,8 @@ internal static class FileAndOtlpLogging
     private const int MaxFiles = 31;
 
     // The trace id joins a line in the file with its trace in the dashboard.
-    private const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext} {TraceId} {Message:lj}{NewLine}{Exception}";
+    // {Failure} is the exception, as LogLineEnricher writes it.
+    private const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext} {TraceId} {Message:lj}{NewLine}{Failure:l}";
 
     public static void AddFileAndOtlpLogging(this WebApplicationBuilder builder, string serviceName)
     {
@@ -33,6 +34,7 @@ internal static class FileAndOtlpLogging
                 // Whoever polls /health sees the answer; a line for each poll would bury the rest.
                 .MinimumLevel.Override("Microsoft.Extensions.Diagnostics.HealthChecks", LogEventLevel.Fatal)
                 .Enrich.FromLogContext()
+                .Enrich.With(new LogLineEnricher())
                 .WriteTo.Console(outputTemplate: Template, formatProvider: CultureInfo.InvariantCulture)
                 .WriteTo.File(
                     Path.Combine(directory, $"{serviceName}-.log"),

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Turns;
 
 namespace ChatHistory.Gateway.ChatCompletions;
@@ -27,10 +28,10 @@ internal static class ChatCompletionsEndpoints
         return routes;
     }
 
-    private static async Task HandleAsync(HttpContext context, TurnRunner runner)
+    private static async Task HandleAsync(HttpContext context, TurnRunner runner, MediaPolicy media)
     {
         var caller = Caller.From(context.User);
-        using var request = await ChatTurn.ReadAsync(context, caller, context.RequestAborted);
+        using var request = await ChatTurn.ReadAsync(context, caller, media, context.RequestAborted);
         await runner.RunAsync(request, caller, new ChatAnswerWriter(context, request.Completion.UsageAsked), context.RequestAborted);
     }
 }

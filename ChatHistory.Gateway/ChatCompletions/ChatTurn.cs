@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.StoredCompletions;
 using ChatHistory.Gateway.Telemetry;
@@ -15,12 +16,13 @@ internal static class ChatTurn
     private const string SessionHeader = "X-Session-Id";
 
     /// <exception cref="OpenAIErrorException">The request cannot be carried out as it stands.</exception>
-    public static async Task<TurnRequest> ReadAsync(HttpContext context, Caller caller, CancellationToken cancellationToken)
+    public static async Task<TurnRequest> ReadAsync(HttpContext context, Caller caller, MediaPolicy media, CancellationToken cancellationToken)
     {
         var body = await JsonBody.ReadAsync(context.Request, cancellationToken);
         var completion = ChatCompletionRequest.From(body);
         try
         {
+            media.Check(completion.Root);
             return Read(completion, context, caller);
         }
         catch

@@ -6,6 +6,7 @@ using System.Text.Json.Serialization;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Upstream;
@@ -31,10 +32,12 @@ internal static class ContextPreviewEndpoints
     }
 
     private static async Task<IResult> PreviewAsync(
-        string session_id, HttpRequest request, ClaimsPrincipal user, SessionsClient sessions, PromptBuilder builder, TokenCounter counter,
+        string session_id, HttpRequest request, ClaimsPrincipal user, SessionsClient sessions, PromptBuilder builder, MediaPolicy media, TokenCounter counter,
         IOptions<VllmOptions> options, TimeProvider time, CancellationToken cancellationToken)
     {
         using var completion = ChatCompletionRequest.From(await JsonBody.ReadAsync(request, cancellationToken), mayBeEmpty: true);
+        // Whoever counts the tokens of an image fetches it.
+        media.Check(completion.Root);
         var transcript = await sessions.GetTranscriptAsync(
             new GetTranscriptRequest { Scope = Caller.From(user).Scope, SessionId = session_id }, deadline: time.Deadline(), cancellationToken: cancellationToken);
 
@@ -71,7 +74,7 @@ internal sealed record ContextPreview(
     public string Object { get; } = "context.preview";
 }
 
-/// <param name="Kind">missing_result | orphan_result | duplicate_result | moved_result | unnamed_result | incomplete_call | unreadable_call | unreadable_arguments | unreadable_content</param>
+/// <param name="Kind">missing_result | orphan_result | duplicate_result | moved_result | unnamed_result | incomplete_call | unreadable_call | unreadable_arguments | unreadable_content | refused_media</param>
 internal sealed record ContextFix(
     [property: JsonPropertyName("kind")] string Kind,
     [property: JsonPropertyName("tool_call_id")] string? ToolCallId);

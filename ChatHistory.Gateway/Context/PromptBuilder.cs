@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using ChatHistory.Gateway.ChatCompletions;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using ChatHistory.Storage.V1;
@@ -12,7 +13,7 @@ namespace ChatHistory.Gateway.Context;
 /// Puts stored history before a request's own messages, as much of it as fits (<see cref="ContextWindow"/>), in a form that a model takes
 /// (<see cref="ReplayRepair"/>). A request that brings its whole transcript is none of its business: it reaches the model as it came.
 /// </summary>
-internal sealed class PromptBuilder(ContextFitter fitter, IOptions<VllmOptions> options)
+internal sealed class PromptBuilder(ContextFitter fitter, MediaPolicy media, IOptions<VllmOptions> options)
 {
     public async Task<Prompt> BuildAsync(ChatCompletionRequest request, StoredHistory history, CancellationToken cancellationToken)
     {
@@ -22,7 +23,11 @@ internal sealed class PromptBuilder(ContextFitter fitter, IOptions<VllmOptions> 
         }
 
         // An answer that failed before its first word is kept, but says nothing to a model.
-        var stored = history.Messages.Where(message => message is not { Role: "assistant", Content: "", HasToolCalls: false, HasContentParts: false }).ToArray();
+        var refused = new List<ReplayFix>();
+        var stored = history.Messages
+            .Where(message => message is not { Role: "assistant", Content: "", HasToolCalls: false, HasContentParts: false })
+            .Select(message => media.Shown(message, refused))
+            .ToArray();
         var tools = request.Root.TryGetProperty("tools", out var value) ? JsonMarshal.GetRawUtf8Value(value).Length : 0;
         var window = ContextWindow.Of(stored, request.Messages, tools);
 
@@ -36,7 +41,7 @@ internal sealed class PromptBuilder(ContextFitter fitter, IOptions<VllmOptions> 
         Prompt Compose(int cut)
         {
             var (messages, fixes) = ReplayRepair.Repair(Assemble(stored, request.Messages, cut));
-            return new Prompt(UpstreamBody.Compose(request, messages, options.Value.Model), cut, fixes);
+            return new Prompt(UpstreamBody.Compose(request, messages, options.Value.Model), cut, [.. refused, .. fixes]);
         }
     }
 

@@ -194,6 +194,9 @@ internal enum ReplayFixKind
 
     /// <summary>Stored content parts or other members that are no JSON were left out; the message's text stays.</summary>
     UnreadableContent,
+
+    /// <summary>A stored part names media by an address that is not allowed; a text stands in its place (<see cref="Media.MediaPolicy"/>).</summary>
+    RefusedMedia,
 }
 
 internal static class ReplayFixes
@@ -208,6 +211,7 @@ internal static class ReplayFixes
         ReplayFixKind.IncompleteCall => "incomplete_call",
         ReplayFixKind.UnreadableCall => "unreadable_call",
         ReplayFixKind.UnreadableArguments => "unreadable_arguments",
+        ReplayFixKind.RefusedMedia => "refused_media",
         _ => "unreadable_content",
     };
 }

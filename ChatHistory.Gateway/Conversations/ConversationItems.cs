@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Items;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
@@ -11,7 +12,7 @@ using Grpc.Core;
 namespace ChatHistory.Gateway.Conversations;
 
 /// <summary>Items in storage. A message is one item or several (<see cref="MessageItems"/>), so pages of items are cut out of pages of messages.</summary>
-internal sealed class ConversationItems(MessagesClient messages, WriteBatcher writes, TimeProvider time)
+internal sealed class ConversationItems(MessagesClient messages, WriteBatcher writes, MediaPolicy media, TimeProvider time)
 {
     private const int MaxItems = 20;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
@@ -35,6 +36,7 @@ internal sealed class ConversationItems(MessagesClient messages, WriteBatcher wr
             throw Invalid($"items has {items.GetArrayLength()} items; at most {MaxItems} can be added at once.");
         }
 
+        media.Check(body);
         var known = new Dictionary<string, JsonObject>();
         foreach (var id in InputItems.References(items).Distinct())
         {

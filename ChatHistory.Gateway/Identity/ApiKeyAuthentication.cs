@@ -56,6 +56,11 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.Fail("no valid key");
         }
 
+        if (WebPages.Refuse(Request, identity.Value) is { } refusal)
+        {
+            throw new OpenAIErrorException(refusal);
+        }
+
         return UiHeaders.UserOf(Request) is { } user
             ? Success(new Claim(PersonalModeClaim, "true"), new Claim(UiUserClaim, user))
             : Success(new Claim(PersonalModeClaim, "true"));

@@ -14,6 +14,9 @@ internal sealed class IdentityOptions
     /// <summary>Personal mode on an address beyond loopback is refused unless this is set: everybody who reaches the port reads everything.</summary>
     public bool AllowPersonalModeBeyondLoopback { get; init; }
 
+    /// <summary>Names besides those of this machine under which a gateway in personal mode is reached, and whose pages may ask it (<see cref="WebPages"/>).</summary>
+    public string[] AllowedHosts { get; init; } = [];
+
     /// <summary>
     /// The host's address on which a container's port is published. A process in a container has to listen on all of the container's
     /// addresses, so personal mode is judged by this one instead.

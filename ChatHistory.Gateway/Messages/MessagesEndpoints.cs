@@ -4,6 +4,7 @@ using System.Security.Claims;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
@@ -110,9 +111,10 @@ internal static class MessagesEndpoints
     }
 
     private static async Task<IResult> AppendAsync(
-        string session_id, HttpRequest request, ClaimsPrincipal user, WriteBatcher storage, TimeProvider time, CancellationToken cancellationToken)
+        string session_id, HttpRequest request, ClaimsPrincipal user, WriteBatcher storage, MediaPolicy media, TimeProvider time, CancellationToken cancellationToken)
     {
         using var body = await JsonBody.ReadAsync(request, cancellationToken);
+        media.Check(body.Root);
         var content = WireMessage.Parse(body.Root, "", defaultRole: null, "model", "tokens");
         if (!body.Root.TryGetProperty("content", out _))
         {

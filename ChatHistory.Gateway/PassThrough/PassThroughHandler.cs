@@ -1,9 +1,13 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Mime;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Media;
+using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Relay;
+using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.AspNetCore.Http.Features;
@@ -20,6 +24,8 @@ internal sealed partial class PassThroughHandler(
     IHttpForwarder forwarder,
     IHttpMessageHandlerFactory handlers,
     ShutdownGrace shutdown,
+    MediaPolicy media,
+    ChatTelemetry telemetry,
     IOptions<VllmOptions> options,
     TimeProvider time,
     ILogger<PassThroughHandler> logger) : IDisposable
@@ -49,6 +55,8 @@ internal sealed partial class PassThroughHandler(
             return;
         }
 
+        using var json = route.IsJson ? await ReadAsync(context) : null;
+
         // The forwarder turns an upgrade into a GET of its own; none of these routes has one.
         context.Request.Headers.Remove("Upgrade");
         context.Features.Set<IHttpResetFeature>(CutLater.Instance);
@@ -58,7 +66,7 @@ internal sealed partial class PassThroughHandler(
         var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
         if (transformer.Refusal is var (refusal, body))
         {
-            Log.Refused(logger, route.Path, refusal.Status, body);
+            Log.Refused(logger, route.Path, refusal.Status, telemetry.CapturesContent ? body : $"{body.Length} characters");
             await EndAsync(context, Named(refusal, body, route));
         }
         else if (ErrorOf(outcome, exception, context) is { } error)
@@ -69,6 +77,35 @@ internal sealed partial class PassThroughHandler(
     }
 
     public void Dispose() => _client.Dispose();
+
+    /// <summary>
+    /// Reads the body to see what it would have fetched (<see cref="MediaPolicy"/>): these routes take messages with media, too. The very bytes that were
+    /// read are passed on.
+    /// </summary>
+    private async Task<JsonBody> ReadAsync(HttpContext context)
+    {
+        var request = context.Request;
+        if (request.Headers.ContentEncoding is { Count: > 0 } encoding && encoding != "identity")
+        {
+            throw new OpenAIErrorException(OpenAIError.UnsupportedMediaType() with { Message = "The body must be sent as it is, without Content-Encoding." });
+        }
+
+        var body = await JsonBody.ReadAsync(request, context.RequestAborted);
+        try
+        {
+            media.Check(body.Root);
+        }
+        catch
+        {
+            body.Dispose();
+            throw;
+        }
+
+        request.Headers.TransferEncoding = default;
+        request.ContentLength = body.Bytes.Length;
+        request.Body = new MemoryStream(MemoryMarshal.TryGetArray(body.Bytes, out var bytes) ? bytes.Array! : body.Bytes.ToArray(), 0, body.Bytes.Length, writable: false);
+        return body;
+    }
 
     // A vLLM that serves a model of another kind lacks the route; it says no more than "Not Found".
     private static OpenAIError Named(OpenAIError refusal, string body, PassThroughRoute route) =>
@@ -134,7 +171,7 @@ internal sealed partial class PassThroughHandler(
         [LoggerMessage(1, LogLevel.Warning, "Passing through {Path} failed: {Outcome}, {Code}")]
         public static partial void Failed(ILogger logger, Exception? exception, string path, ForwarderError outcome, string? code);
 
-        // At Debug only: the model server's words may quote the prompt.
+        // The model server's words may quote the prompt: they are written only where message content in telemetry is switched on.
         [LoggerMessage(2, LogLevel.Debug, "The model server refused {Path} with {Status}: {Body}")]
         public static partial void Refused(ILogger logger, string path, int status, string body);
     }

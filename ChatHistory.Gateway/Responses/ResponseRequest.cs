@@ -60,6 +60,8 @@ internal sealed class ResponseRequest : IDisposable
     /// <summary>What the response object repeats of the request; stored with the answer.</summary>
     public JsonObject Echo { get; }
 
+    public JsonElement Root => _body.Root;
+
     /// <summary>The body as it came.</summary>
     public ReadOnlyMemory<byte> Bytes => _body.Bytes;
 

@@ -3,6 +3,7 @@ using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Items;
+using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Telemetry;
@@ -21,7 +22,7 @@ namespace ChatHistory.Gateway.Responses;
 /// neither                a session of which the input is the transcript is continued, else one begins
 /// </code>
 /// </remarks>
-internal sealed class ResponseTurns(TurnRunner runner, BackgroundResponses background, StoredResponses stored, PromptBuilder prompts, IOptions<VllmOptions> options, TimeProvider time)
+internal sealed class ResponseTurns(TurnRunner runner, BackgroundResponses background, StoredResponses stored, PromptBuilder prompts, MediaPolicy media, IOptions<VllmOptions> options, TimeProvider time)
 {
     public async Task CreateAsync(HttpContext context)
     {
@@ -76,8 +77,20 @@ internal sealed class ResponseTurns(TurnRunner runner, BackgroundResponses backg
 
     private async Task<ChatCompletionRequest> ReadCompletionAsync(HttpContext context, ResponseRequest request, Scope scope, bool stream)
     {
+        media.Check(request.Root);
         var known = request.References is { Count: > 0 } references ? await stored.FindItemsAsync(scope, references, context.RequestAborted) : null;
-        return ChatCompletionRequest.From(JsonBody.Of(ChatBody.Compose(request, request.ReadInput(known), stream)));
+        var completion = ChatCompletionRequest.From(JsonBody.Of(ChatBody.Compose(request, request.ReadInput(known), stream)));
+        try
+        {
+            // Again, for the stored items that the input names by their ids.
+            media.Check(completion.Root);
+            return completion;
+        }
+        catch
+        {
+            completion.Dispose();
+            throw;
+        }
     }
 
     private async Task<TurnRequest> ReadTurnAsync(HttpContext context, ResponseRequest request, Caller caller)

@@ -47,7 +47,7 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
             _live[id] = run;
             if (run.Fingerprint is not null)
             {
-                _byFingerprint[run.Fingerprint] = run;
+                _byFingerprint[KeyOf(run.Fingerprint, scope)] = run;
             }
         }
 
@@ -88,11 +88,14 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     /// The run of an earlier sending of the same request: its client is gone without the answer, or this request says that it is the same one.
     /// </summary>
     public Run? FindEarlier(TurnRequest request, Scope scope) =>
-        request.Fingerprint is { } fingerprint && _byFingerprint.TryGetValue(fingerprint, out var run) && IsVisible(run, scope)
+        request.Fingerprint is { } fingerprint && _byFingerprint.TryGetValue(KeyOf(fingerprint, scope), out var run) && IsVisible(run, scope)
         && run is { IsDelivered: false, Stopping.IsCancellationRequested: false } && run.IdempotencyKey == request.IdempotencyKey
         && (run.IsOrphaned || request.IdempotencyKey is not null || request.IsRepeated)
             ? run
             : null;
+
+    // Two owners may send the very same body; neither may take the other's place.
+    private static string KeyOf(string fingerprint, Scope scope) => $"{fingerprint} {scope.Owner}";
 
     private static bool IsVisible(Run run, Scope scope) => scope.Everyone || scope.Equals(run.Scope);
 
@@ -111,7 +114,7 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     {
         if (run.Fingerprint is not null)
         {
-            _byFingerprint.TryRemove(KeyValuePair.Create(run.Fingerprint, run));
+            _byFingerprint.TryRemove(KeyValuePair.Create(KeyOf(run.Fingerprint, run.Scope), run));
         }
     }
 }

@@ -34,6 +34,9 @@ internal sealed class ChatTelemetry : IDisposable
         _captureContent = string.Equals(configuration[GenAI.CaptureContentVariable], "true", StringComparison.OrdinalIgnoreCase);
     }
 
+    /// <summary>True where the user has switched message content in telemetry on; only then may logs have any.</summary>
+    public bool CapturesContent => _captureContent;
+
     /// <summary>Begins the span; the HTTP call to the model becomes its child, and the model server's own span that one's.</summary>
     public Chat Start(ChatCompletionRequest request, Turn turn, VllmOptions options)
     {

@@ -1,4 +1,5 @@
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Turns;
 
@@ -15,47 +16,50 @@ internal sealed class SessionQueue(TimeProvider time)
     private const int MaxWaiting = 16;
     private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(60);
 
-    private readonly Dictionary<string, Line> _lines = [];
+    private readonly Dictionary<(string Owner, string SessionId), Line> _lines = [];
     private readonly Lock _lock = new();
 
     /// <summary>Waits until no other turn of the session runs. Dispose the result to let the next one in; a turn without a session id waits for nobody.</summary>
+    /// <param name="scope">Whose line it is. Whether a session is there, and whose it is, is found out behind it: by its id alone, everybody could see that it
+    /// is being answered, and could fill its line.</param>
     /// <param name="rule">What to do about turns that run or wait already.</param>
     /// <exception cref="OpenAIErrorException"><c>session_busy</c>.</exception>
-    public async Task<IDisposable?> EnterAsync(string? sessionId, MultitaskRule rule, CancellationToken cancellationToken)
+    public async Task<IDisposable?> EnterAsync(Scope scope, string? sessionId, MultitaskRule rule, CancellationToken cancellationToken)
     {
         if (sessionId is null || rule == MultitaskRule.Branch)
         {
             return null;
         }
 
-        var line = Join(sessionId, rule == MultitaskRule.Reject ? 0 : MaxWaiting);
+        var key = (scope.Owner, sessionId);
+        var line = Join(key, rule == MultitaskRule.Reject ? 0 : MaxWaiting);
         using var tooLong = new CancellationTokenSource(s_maxWait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(tooLong.Token, cancellationToken);
         try
         {
             await line.Turnstile.WaitAsync(either.Token);
-            return new Place(this, sessionId, line);
+            return new Place(this, key, line);
         }
         catch (OperationCanceledException)
         {
-            Leave(sessionId, line);
+            Leave(key, line);
             cancellationToken.ThrowIfCancellationRequested();
             throw new OpenAIErrorException(OpenAIError.SessionBusy(sessionId));
         }
     }
 
-    private Line Join(string sessionId, int maxWaiting)
+    private Line Join((string Owner, string SessionId) key, int maxWaiting)
     {
         lock (_lock)
         {
-            if (!_lines.TryGetValue(sessionId, out var line))
+            if (!_lines.TryGetValue(key, out var line))
             {
-                _lines[sessionId] = line = new Line();
+                _lines[key] = line = new Line();
             }
 
             if (line.Present > maxWaiting)
             {
-                throw new OpenAIErrorException(OpenAIError.SessionBusy(sessionId));
+                throw new OpenAIErrorException(OpenAIError.SessionBusy(key.SessionId));
             }
 
             line.Present++;
@@ -63,13 +67,13 @@ internal sealed class SessionQueue(TimeProvider time)
         }
     }
 
-    private void Leave(string sessionId, Line line)
+    private void Leave((string Owner, string SessionId) key, Line line)
     {
         lock (_lock)
         {
             if (--line.Present == 0)
             {
-                _lines.Remove(sessionId);
+                _lines.Remove(key);
             }
         }
     }
@@ -82,12 +86,12 @@ internal sealed class SessionQueue(TimeProvider time)
         public int Present { get; set; }
     }
 
-    private sealed class Place(SessionQueue queue, string sessionId, Line line) : IDisposable
+    private sealed class Place(SessionQueue queue, (string Owner, string SessionId) key, Line line) : IDisposable
     {
         public void Dispose()
         {
             line.Turnstile.Release();
-            queue.Leave(sessionId, line);
+            queue.Leave(key, line);
         }
     }
 }

@@ -54,7 +54,7 @@ internal sealed partial class TurnRunner(
             await InterruptAsync(interrupted, caller, clientLeft);
         }
 
-        using var place = await queue.EnterAsync(request is { Store: true, IsTranscriptOfSession: false } ? request.SessionId : null, request.Multitask, clientLeft);
+        using var place = await queue.EnterAsync(caller.Scope, request is { Store: true, IsTranscriptOfSession: false } ? request.SessionId : null, request.Multitask, clientLeft);
 
         // Step 3: begin.
         using var run = await BeginAsync(request, caller, clientLeft);
@@ -198,7 +198,7 @@ internal sealed partial class TurnRunner(
 
             case { Response: { } response }:
                 var (error, text) = await UpstreamErrors.ReadAsync(response, run.Stopping);
-                Log.UpstreamRefused(logger, (int)response.StatusCode, text);
+                Log.UpstreamRefused(logger, (int)response.StatusCode, telemetry.CapturesContent ? text : $"{text.Length} characters");
                 return await EndAsync(run, writer, RelayResult.Failed(error));
 
             case { Error: { } failure }:
@@ -251,7 +251,7 @@ internal sealed partial class TurnRunner(
         [LoggerMessage(2, LogLevel.Debug, "The client left session {SessionId}, message {MessageId}; the model was stopped and the partial answer kept")]
         public static partial void ClientLeft(ILogger logger, string? sessionId, string? messageId);
 
-        // At Debug only: the model server's words may quote the prompt.
+        // The model server's words may quote the prompt: they are written only where message content in telemetry is switched on.
         [LoggerMessage(3, LogLevel.Debug, "The model server answered {Status}: {Body}")]
         public static partial void UpstreamRefused(ILogger logger, int status, string body);
     }

@@ -9,7 +9,6 @@ namespace ChatHistory.Gateway.Upstream;
 internal static class UpstreamErrors
 {
     private const int MaxErrorBytes = 64 * 1024;
-    private const int MaxMessageLength = 2000;
     private const int RetryAfterSeconds = 5;
 
     public static OpenAIError Unreachable() =>
@@ -51,7 +50,7 @@ internal static class UpstreamErrors
         }
 
         var code = error.ValueKind == JsonValueKind.Object && error.TryGetProperty("code", out var value) ? value : default;
-        var name = code.ValueKind == JsonValueKind.String ? code.GetString() : null;
+        var name = code.ValueKind == JsonValueKind.String ? UpstreamText.Name(code.GetString()) : null;
         if ((int)status < 400)
         {
             status = code.ValueKind == JsonValueKind.Number && code.TryGetInt32(out var number) && number is >= 400 and < 600
@@ -60,9 +59,9 @@ internal static class UpstreamErrors
         }
 
         // A client's mistake is explained in the model server's words. Its own failures are not: their texts have leaked internals before
-        // (CVE-2026-22778); they stand in the log.
+        // (CVE-2026-22778).
         return (int)status is >= 400 and < 500
-            ? OfClient(status, Shortened(message), Member(error, "param"), name)
+            ? OfClient(status, UpstreamText.Message(message), UpstreamText.Name(Member(error, "param")), name)
             : OfServer(status, name);
     }
 
@@ -111,8 +110,6 @@ internal static class UpstreamErrors
     // vLLM has one type for every mistake; clients look for OpenAI's code to shorten their prompt.
     private static string CodeOf(string? message) =>
         message?.Contains("maximum context length", StringComparison.OrdinalIgnoreCase) == true ? "context_length_exceeded" : "invalid_request";
-
-    private static string? Shortened(string? message) => message is { Length: > MaxMessageLength } ? message[..MaxMessageLength] + "..." : message;
 
     private static string? Member(JsonElement error, string name) =>
         error.ValueKind == JsonValueKind.Object && error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -39,8 +39,10 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         {
             if (turn.Placement == Placement.AfterParent)
             {
+                // Somebody else's is not read: how long that takes would tell that it is there.
                 var parent = StoredMessage.Find(reader, turn.ParentMessageId);
-                (_readEnd, _readHash) = (parent?.MessageId, parent?.Hash);
+                var isAllowed = parent is not null && SessionHead.Find(reader, parent.SessionId) is { } owned && Scope.Allows(owned.UserId);
+                (_readEnd, _readHash) = isAllowed ? (parent!.MessageId, parent.Hash) : (null, null);
             }
             else if (SessionHead.Find(reader, turn.SessionId) is { } head && Scope.Allows(head.UserId) && !head.IsRepeatedBy(turn.Input, out _))
             {
