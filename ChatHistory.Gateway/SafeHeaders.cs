@@ -21,7 +21,7 @@ internal static class SafeHeaders
                 var headers = context.Response.Headers;
                 headers.XContentTypeOptions = "nosniff";
                 headers["Referrer-Policy"] = "no-referrer";
-                if (OwnedPaths.Covers(context.Request.Path) || context.Request.Path.StartsWithSegments("/admin"))
+                if (OwnedPaths.Covers(context.Request.Path) || context.CameInByAdminListener())
                 {
                     // A stream says no-cache besides, which proxies read as: do not gather.
                     headers.CacheControl = headers.CacheControl.Count > 0 ? "no-cache, no-store" : "no-store";

@@ -1,7 +1,5 @@
-using System.Net;
 using ChatHistory.Gateway.Errors;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.Extensions.Options;
 
 namespace ChatHistory.Gateway.Identity;
 
@@ -11,6 +9,9 @@ namespace ChatHistory.Gateway.Identity;
 /// </summary>
 internal static class AdminRoutes
 {
+    /// <summary>For requests without a body: no page of another origin can send it.</summary>
+    private const string Header = "X-ChatHistory-Operator";
+
     /// <summary>Routes about who may use the gateway: the admin role, in every mode.</summary>
     /// <param name="path">Below /admin, e.g. <c>/admin/keys</c>.</param>
     public static RouteGroupBuilder MapAdminGroup(this IEndpointRouteBuilder routes, string path) =>
@@ -27,47 +28,26 @@ internal static class AdminRoutes
                 context.User.IsInRole(ApiKeyAuthentication.AdminRole) || IsPersonal(context.User)));
 
     /// <summary>
-    /// Refuses what a web page makes a browser send in personal mode. A page of another origin can send only "simple" requests: no JSON content
-    /// type, no header of ours. One whose name was pointed at 127.0.0.1 later (DNS rebinding) is of the same origin, but its Host is that name.
-    /// With an admin key there is nothing to refuse: no browser adds that by itself.
+    /// In personal mode refuses what a page of another origin can make its reader's browser send: "simple" requests, without a JSON content type and
+    /// without a header of ours. Foreign names and origins are refused on both listeners (<see cref="WebPages"/>). With an admin key there is nothing
+    /// to refuse: no browser adds that by itself.
     /// </summary>
     public static WebApplication UseOperatorGuard(this WebApplication app)
     {
-        var hosts = app.Services.GetRequiredService<IOptions<IdentityOptions>>().Value.AdminHosts;
         app.Use((context, next) =>
         {
-            if (context.CameInByAdminListener() && AdminListener.IsAdminPath(context.Request.Path) && IsPersonal(context.User))
+            var request = context.Request;
+            if (context.CameInByAdminListener() && AdminListener.IsAdminPath(request.Path) && IsPersonal(context.User)
+                && !HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method) && !request.HasJsonContentType() && request.Headers[Header].Count == 0)
             {
-                Guard(context.Request, hosts);
+                throw new OpenAIErrorException(new OpenAIError(StatusCodes.Status403Forbidden, ErrorTypes.Permission, "forbidden",
+                    $"Without keys a request that changes something needs the header Content-Type: application/json, or {Header}: 1. It keeps web pages out."));
             }
 
             return next(context);
         });
         return app;
     }
-
-    private static void Guard(HttpRequest request, string[] hosts)
-    {
-        if (!IsLoopback(request.Host.Host) && !hosts.Contains(request.Host.Host, StringComparer.OrdinalIgnoreCase))
-        {
-            throw Refused(
-                $"The request names the host '{request.Host.Host}'. Without keys only this machine may do this: use http://127.0.0.1, add the name to Identity:AdminHosts, or set Identity:AdminKey.");
-        }
-
-        // Browsers send it with every POST; curl and HttpClient never do.
-        if (request.Headers.Origin is [{ Length: > 0 } origin] && !(Uri.TryCreate(origin, UriKind.Absolute, out var from) && from.Authority == request.Host.Value))
-        {
-            throw Refused($"The request comes from a web page of {origin}. Without keys only programs on this machine may do this; set Identity:AdminKey to use a page.");
-        }
-
-        if (!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method) && !request.HasJsonContentType() && request.Headers[Header].Count == 0)
-        {
-            throw Refused($"Without keys a request that changes something needs the header Content-Type: application/json, or {Header}: 1. It keeps web pages out.");
-        }
-    }
-
-    /// <summary>For requests without a body: no page of another origin can send it.</summary>
-    private const string Header = "X-ChatHistory-Operator";
 
     private static RouteGroupBuilder Group(IEndpointRouteBuilder routes, string path) =>
         path.StartsWith("/admin/", StringComparison.Ordinal) ? routes.MapGroup(path) : throw new ArgumentException("admin routes lie below /admin", nameof(path));
@@ -76,9 +56,4 @@ internal static class AdminRoutes
     private static bool CameInByAdminListener(AuthorizationHandlerContext context) => context.Resource is HttpContext http && http.CameInByAdminListener();
 
     private static bool IsPersonal(System.Security.Claims.ClaimsPrincipal user) => user.HasClaim(ApiKeyAuthentication.PersonalModeClaim, "true");
-
-    private static bool IsLoopback(string host) =>
-        string.Equals(host, "localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
-
-    private static OpenAIErrorException Refused(string message) => new(new OpenAIError(StatusCodes.Status403Forbidden, ErrorTypes.Permission, "forbidden", message));
 }

@@ -29,8 +29,5 @@ internal sealed class IdentityOptions
     /// <summary>The admin listener on an address beyond loopback is refused unless this is set: whoever reaches it needs only one key for everything.</summary>
     public bool AllowAdminBeyondLoopback { get; init; }
 
-    /// <summary>Names, besides those of loopback, under which the admin listener may be called in personal mode.</summary>
-    public string[] AdminHosts { get; init; } = [];
-
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
 }
