@@ -25,6 +25,8 @@ internal static class GatewayExtensions
 
         return builder
             .WithEnvironment("Identity__PublishedOn", "${GATEWAY_ADDRESS}")
+            // How a UI's container calls it; in personal mode any other name is refused.
+            .WithEnvironment("Identity__AllowedHosts__0", builder.Resource.Name)
             .WithAnnotation(new ComposeVariable("GATEWAY_ADDRESS", "127.0.0.1", "Host address that the gateway is published on. Beyond loopback it needs ADMIN_KEY."))
             .WithAnnotation(new ComposeVariable("GATEWAY_PORT", $"{port}", "Host port that the gateway is published on."))
             .PublishAsDockerComposeService((_, service) => service.Ports = ["${GATEWAY_ADDRESS}:${GATEWAY_PORT}:8080"]);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.ApiReference;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Context;
@@ -20,7 +21,6 @@ using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
 namespace ChatHistory.Gateway;
@@ -49,6 +49,7 @@ internal static class GatewayServices
         services.AddSingleton<ConversationItems>();
         services.AddSingleton<SessionQueue>();
         services.AddSingleton<ShutdownGrace>();
+        services.AddAdmission();
         services.AddSingleton<TurnStore>();
         services.AddSingleton<StreamRelay>();
         services.AddSingleton<WholeRelay>();
@@ -77,11 +78,7 @@ internal static class GatewayServices
         services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwners());
 
         services.AddOptions<LimitsOptions>().BindConfiguration(LimitsOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<KestrelServerOptions>().Configure<IOptions<LimitsOptions>>((kestrel, limits) =>
-        {
-            kestrel.Limits.MaxRequestBodySize = limits.Value.MaxRequestBodyBytes;
-            kestrel.Limits.MaxConcurrentConnections = limits.Value.MaxConnections;
-        });
+        services.AddConnectionLimits();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = s_shutdownTimeout);
         // A body or parameter that cannot be read becomes an exception, and so our error, instead of a bare 400.
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict);
@@ -95,6 +92,7 @@ internal static class GatewayServices
         app.UseResponseCuts();
         app.UseRequestIds();
         app.UseOpenAIErrors();
+        app.UseAdmission();
         app.UseAuthentication();
         app.UseAuthorization();
         return app;

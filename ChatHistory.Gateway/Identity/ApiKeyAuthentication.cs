@@ -56,6 +56,12 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.Fail("no valid key");
         }
 
+        if (PersonalModeGuard.RefusalOf(Request, identity.Value) is { } refusal)
+        {
+            Context.Items[nameof(PersonalModeGuard)] = refusal;
+            return AuthenticateResult.Fail(refusal.Message);
+        }
+
         return UiHeaders.UserOf(Request) is { } user
             ? Success(new Claim(PersonalModeClaim, "true"), new Claim(UiUserClaim, user))
             : Success(new Claim(PersonalModeClaim, "true"));
@@ -63,6 +69,11 @@ internal sealed class ApiKeyAuthentication(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (Context.Items[nameof(PersonalModeGuard)] is OpenAIError refusal)
+        {
+            return OpenAIErrors.WriteAsync(Context, refusal);
+        }
+
         Response.Headers.WWWAuthenticate = "Bearer";
         var given = Request.Headers.Authorization.Count > 0;
         return OpenAIErrors.WriteAsync(Context, new OpenAIError(

@@ -20,5 +20,11 @@ internal sealed class IdentityOptions
     /// </summary>
     public string? PublishedOn { get; init; }
 
+    /// <summary>
+    /// Personal mode: more names under which the gateway is reached, beside localhost and loopback addresses, such as the name of its container on an
+    /// inner network. See <see cref="PersonalModeGuard"/>.
+    /// </summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
 }

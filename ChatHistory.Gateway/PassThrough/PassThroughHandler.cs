@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.Mime;
 using System.Text.Json;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Turns;
@@ -19,6 +20,7 @@ namespace ChatHistory.Gateway.PassThrough;
 internal sealed partial class PassThroughHandler(
     IHttpForwarder forwarder,
     IHttpMessageHandlerFactory handlers,
+    AdmissionGate admission,
     ShutdownGrace shutdown,
     IOptions<VllmOptions> options,
     TimeProvider time,
@@ -48,6 +50,8 @@ internal sealed partial class PassThroughHandler(
             context.Response.StatusCode = StatusCodes.Status413PayloadTooLarge;
             return;
         }
+
+        using var place = admission.Enter(AdmissionKind.PassThrough);
 
         // The forwarder turns an upgrade into a GET of its own; none of these routes has one.
         context.Request.Headers.Remove("Upgrade");
@@ -90,7 +94,7 @@ internal sealed partial class PassThroughHandler(
         ForwarderError.ResponseBodyDestination when exception is TimeoutException => UpstreamErrors.Idle(_vllm.IdleTimeout) with { Message = "The model server fell silent in the middle of its answer." },
         ForwarderError.ResponseBodyDestination or ForwarderError.ResponseHeaders => UpstreamErrors.EndedEarly() with { Message = "The model server ended its answer before it was complete." },
         ForwarderError.ResponseBodyClient or ForwarderError.ResponseBodyCanceled => null,
-        _ => UpstreamErrors.Unreachable(),
+        _ => UpstreamErrors.Of(exception),
     };
 
     private static async Task EndAsync(HttpContext context, OpenAIError error)

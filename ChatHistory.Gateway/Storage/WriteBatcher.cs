@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using ChatHistory.Storage.V1;
+using Grpc.Core;
 using OpenTelemetry;
 
 namespace ChatHistory.Gateway.Storage;
@@ -18,6 +19,9 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     private const int MaxCommands = 256;
     private const int MaxBytes = 8 * 1024 * 1024;
     private const int MaxWaiting = 16 * 1024;
+
+    // Storage takes calls of 64 MB. One that is larger would be refused each time, with all that travel in it.
+    private const int MaxCommandBytes = 62 * 1024 * 1024 - MaxBytes;
     private static readonly TimeSpan s_callDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pauseAfterFailure = TimeSpan.FromMilliseconds(100);
 
@@ -31,6 +35,11 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     public Task<WriteResult> WriteAsync(WriteCommand command, TimeSpan patience)
     {
         var write = new Write(command, time.GetTimestamp(), patience);
+        if (write.Bytes > MaxCommandBytes)
+        {
+            throw new StorageUnavailableException($"A write of {write.Bytes} bytes is larger than the storage service takes ({MaxCommandBytes})");
+        }
+
         return _waiting.Writer.TryWrite(write)
             ? write.Completion.Task
             : throw new StorageUnavailableException($"{MaxWaiting} writes are waiting for the storage service already");
@@ -101,7 +110,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 
     private bool GivesUp(Write write, Exception exception)
     {
-        if (time.GetElapsedTime(write.Began) < write.Patience)
+        if (time.GetElapsedTime(write.Began) < write.Patience && !(IsOverloaded(exception) && write.CanBeShed))
         {
             return false;
         }
@@ -110,6 +119,9 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         return true;
     }
 
+    // Storage has too much to do. Whoever has begun nothing yet is told at once; what ends a turn is worth the wait.
+    private static bool IsOverloaded(Exception exception) => exception is RpcException { StatusCode: StatusCode.ResourceExhausted };
+
     private sealed class Write(WriteCommand command, long began, TimeSpan patience)
     {
         public WriteCommand Command { get; } = command;
@@ -117,6 +129,8 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         public long Began { get; } = began;
 
         public TimeSpan Patience { get; } = patience;
+
+        public bool CanBeShed => Command.CommandCase is WriteCommand.CommandOneofCase.BeginTurn or WriteCommand.CommandOneofCase.AppendMessage;
 
         public int Bytes { get; } = command.CalculateSize();
 
