@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.ApiReference;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Context;
@@ -21,7 +22,6 @@ using ChatHistory.Gateway.Turns;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
 namespace ChatHistory.Gateway;
@@ -55,6 +55,7 @@ internal static class GatewayServices
         services.AddSingleton<ConversationItems>();
         services.AddSingleton<SessionQueue>();
         services.AddSingleton<ShutdownGrace>();
+        services.AddAdmission();
         services.AddSingleton<TurnStore>();
         services.AddSingleton<StreamRelay>();
         services.AddSingleton<WholeRelay>();
@@ -83,11 +84,7 @@ internal static class GatewayServices
         services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwners());
 
         services.AddOptions<LimitsOptions>().BindConfiguration(LimitsOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<KestrelServerOptions>().Configure<IOptions<LimitsOptions>>((kestrel, limits) =>
-        {
-            kestrel.Limits.MaxRequestBodySize = limits.Value.MaxRequestBodyBytes;
-            kestrel.Limits.MaxConcurrentConnections = limits.Value.MaxConnections;
-        });
+        services.AddConnectionLimits();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.MarkAdminConnections());
         services.Configure<HostOptions>(host => host.ShutdownTimeout = s_shutdownTimeout);
         // A body or parameter that cannot be read becomes an exception, and so our error, instead of a bare 400.
@@ -104,6 +101,7 @@ internal static class GatewayServices
         app.UseSafeHeaders();
         app.UseOpenAIErrors();
         app.UseAdminListener();
+        app.UseAdmission();
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseOperatorGuard();

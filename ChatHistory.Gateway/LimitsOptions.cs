@@ -14,4 +14,19 @@ internal sealed class LimitsOptions
     /// <summary>Most connections at once.</summary>
     [Range(1, 1_000_000)]
     public long MaxConnections { get; init; } = 10_000;
+
+    /// <summary>
+    /// Most answers that may be under way at once; one more gets 503 <c>overloaded</c>. Twice as many as vLLM works on side by side by default
+    /// (<c>--max-num-seqs 256</c>): one batch runs, one waits.
+    /// </summary>
+    [Range(1, 1_000_000)]
+    public int MaxConcurrentTurns { get; init; } = 512;
+
+    /// <summary>The same for the routes that pass through unstored (embeddings, rerank, ...).</summary>
+    [Range(1, 1_000_000)]
+    public int MaxConcurrentPassThrough { get; init; } = 512;
+
+    /// <summary>How long a client may take nothing of what waits for it. Then its connection is cut, and it counts as one that has left.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
+    public TimeSpan ClientStallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -1,4 +1,5 @@
 using ChatHistory.Gateway;
+using ChatHistory.Gateway.Errors;
 using ChatHistory.ServiceDefaults;
 
 if (HealthProbe.Requested(args))
@@ -6,7 +7,7 @@ if (HealthProbe.Requested(args))
     return await HealthProbe.RunAsync();
 }
 
-var builder = Extensions.CreateServiceBuilder(args, "gateway");
+var builder = Extensions.CreateServiceBuilder(args, "gateway", ResponseCut.IsCut);
 builder.AddGateway();
 
 var app = builder.Build();
@@ -14,5 +15,4 @@ app.UseGateway();
 app.MapDefaultEndpoints();
 app.MapGateway();
 
-await app.RunAsync();
-return 0;
+return await app.RunToTheEndAsync();

@@ -14,13 +14,14 @@ public static class Extensions
     /// <summary>A web application builder with the service defaults in it.</summary>
     /// <param name="args">The command line; its settings come last and so win.</param>
     /// <param name="serviceName">The service's name in telemetry and in its log file's name, e.g. <c>gateway</c>.</param>
+    /// <param name="isIntended">True for an exception that is thrown on purpose, and is no news to anybody: what carries it is not logged.</param>
     /// <remarks>
     /// appsettings.json is found beside the binary, from whatever folder the service is started. It is not watched for changes: the watcher
     /// would see every write to a database or log below the content root, and machines run out of inotify instances.
     /// </remarks>
-    public static WebApplicationBuilder CreateServiceBuilder(string[] args, string serviceName) =>
+    public static WebApplicationBuilder CreateServiceBuilder(string[] args, string serviceName, Func<Exception, bool>? isIntended = null) =>
         WebApplication.CreateBuilder(["--contentRoot", AppContext.BaseDirectory, "--hostBuilder:reloadConfigOnChange=false", .. args])
-            .AddServiceDefaults(serviceName);
+            .AddServiceDefaults(serviceName, isIntended ?? (_ => false));
 
     /// <summary>Adds telemetry, logs, service discovery and health checks.</summary>
     /// <param name="builder">The service's builder.</param>
@@ -29,9 +30,9 @@ public static class Extensions
     /// There is deliberately no resilience handler for all HTTP clients here: the usual default (10 s per attempt, repeats POST)
     /// would cut long completions and run them twice. Each client configures its own.
     /// </remarks>
-    private static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder, string serviceName)
+    private static WebApplicationBuilder AddServiceDefaults(this WebApplicationBuilder builder, string serviceName, Func<Exception, bool> isIntended)
     {
-        builder.AddFileAndOtlpLogging(serviceName);
+        builder.AddFileAndOtlpLogging(serviceName, isIntended);
         builder.AddTelemetry(serviceName);
 
         builder.Services.AddServiceDiscovery();

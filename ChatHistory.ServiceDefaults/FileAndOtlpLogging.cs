@@ -18,7 +18,7 @@ internal static class FileAndOtlpLogging
     // {Failure} is the exception, as LogLineEnricher writes it.
     private const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext} {TraceId} {Message:lj}{NewLine}{Failure:l}";
 
-    public static void AddFileAndOtlpLogging(this WebApplicationBuilder builder, string serviceName)
+    public static void AddFileAndOtlpLogging(this WebApplicationBuilder builder, string serviceName, Func<Exception, bool> isIntended)
     {
         var directory = Volume.LogsDirectory(builder.Configuration);
         var otlp = !string.IsNullOrWhiteSpace(builder.Configuration[Telemetry.OtlpEndpointKey]);
@@ -33,6 +33,8 @@ internal static class FileAndOtlpLogging
                 .MinimumLevel.Override("Grpc", LogEventLevel.Warning)
                 // Whoever polls /health sees the answer; a line for each poll would bury the rest.
                 .MinimumLevel.Override("Microsoft.Extensions.Diagnostics.HealthChecks", LogEventLevel.Fatal)
+                // Why a service does not start is said once, in a sentence (ServiceRun); the host would show its stack as well.
+                .Filter.ByExcluding(line => line.Exception is { } exception && (isIntended(exception) || StartFailure.SentenceOf(exception) is not null))
                 .Enrich.FromLogContext()
                 .Enrich.With(new LogLineEnricher())
                 .WriteTo.Console(outputTemplate: Template, formatProvider: CultureInfo.InvariantCulture)

@@ -12,5 +12,4 @@ builder.AddStorage();
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapStorage();
-await app.RunAsync();
-return Environment.ExitCode;
+return await app.RunToTheEndAsync();

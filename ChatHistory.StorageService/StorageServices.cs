@@ -14,7 +14,8 @@ internal static class StorageServices
 {
     /// <summary>
     /// A message may hold images, and the text of an array's parts travels twice, as text and as the array. So this is more than twice what the
-    /// gateway takes of a request (<c>Limits:MaxRequestBodyBytes</c>, at most 64 MiB) or of an answer (32 MiB).
+    /// gateway takes of a request (<c>Limits:MaxRequestBodyBytes</c>, at most 64 MiB) and more
+    /// than it takes of an answer (<c>Vllm:MaxAnswerBytes</c>, at most 128 MiB).
     /// </summary>
     private const int MaxMessageBytes = 160 * 1024 * 1024;
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Turns;
@@ -44,7 +45,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
         }
     }
 
-    public async ValueTask FlushAsync() => await context.Response.BodyWriter.FlushAsync(CancellationToken.None);
+    public ValueTask FlushAsync() => context.FlushAsync();
 
     public async ValueTask HeartbeatAsync()
     {
@@ -54,10 +55,10 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
 
     public async ValueTask EndAsync(RelayResult result, CompletionObserver observer)
     {
-        if (result.Outcome == RelayOutcome.StopAsked)
+        if (result.Outcome is RelayOutcome.StopAsked or RelayOutcome.LimitReached)
         {
             // Whoever asked knows that there is no more; the client's library wants to see an end.
-            context.Response.BodyWriter.Write(StopChunk(observer));
+            context.Response.BodyWriter.Write(StopChunk(observer, result.Outcome == RelayOutcome.LimitReached ? "length" : "stop"));
         }
 
         if (!_done)
@@ -78,9 +79,8 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
 
         response.ContentType = "application/json";
         response.ContentLength = end + tail.Length;
-        response.BodyWriter.Write(body.Span[..end]);
-        response.BodyWriter.Write(tail);
-        await FlushAsync();
+        await context.SendAsync(body[..end]);
+        await context.SendAsync(tail);
     }
 
     public async ValueTask FailAsync(OpenAIError error, CompletionObserver observer)
@@ -105,7 +105,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
     }
 
     // {"id":"chatcmpl-…","object":"chat.completion.chunk","created":0,"model":"…","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
-    private static byte[] StopChunk(CompletionObserver observer)
+    private static byte[] StopChunk(CompletionObserver observer, string finishReason)
     {
         var buffer = new ArrayBufferWriter<byte>();
         buffer.Write("data: "u8);
@@ -123,7 +123,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
                 writer.WriteNumber("index", index);
                 writer.WriteStartObject("delta");
                 writer.WriteEndObject();
-                writer.WriteString("finish_reason", "stop");
+                writer.WriteString("finish_reason", finishReason);
                 writer.WriteEndObject();
             }
 

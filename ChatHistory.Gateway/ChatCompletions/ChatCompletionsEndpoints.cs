@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Media;
@@ -14,6 +15,7 @@ internal static class ChatCompletionsEndpoints
     public static IEndpointRouteBuilder MapChatCompletions(this IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/chat/completions", HandleAsync)
+            .NeedsPlace(AdmissionKind.Turn)
             .WithTags("Chat completions").WithName("CreateChatCompletion")
             .WithSummary("Complete a chat as OpenAI does, and keep it.")
             .WithDescription(

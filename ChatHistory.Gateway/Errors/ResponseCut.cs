@@ -16,6 +16,9 @@ internal static class ResponseCut
     /// <summary>Cuts the response when its handler has returned.</summary>
     public static void Cut(this HttpContext context, OpenAIError error) => context.Items[ItemKey] = error;
 
+    /// <summary>True for the exception that Kestrel is given for a cut: to it an unhandled one, to us an end that was meant and recorded.</summary>
+    public static bool IsCut(Exception exception) => exception is ResponseCutException;
+
     /// <summary>The outermost middleware: everything inside it sees a request that ended in order, and has recorded it so.</summary>
     public static WebApplication UseResponseCuts(this WebApplication app)
     {

@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using System.Text.Json;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Sessions;
@@ -64,7 +65,7 @@ internal static class HistoryEndpoints
             if (writer.BytesPending + context.Response.BodyWriter.UnflushedBytes > FlushAfterBytes)
             {
                 await writer.FlushAsync(cancellationToken);
-                await context.Response.BodyWriter.FlushAsync(cancellationToken);
+                await context.FlushAsync();
             }
         }
 

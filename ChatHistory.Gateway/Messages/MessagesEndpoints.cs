@@ -8,6 +8,7 @@ using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Sessions;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Storage.V1;
+using Microsoft.Extensions.Options;
 
 namespace ChatHistory.Gateway.Messages;
 
@@ -16,8 +17,6 @@ internal static class MessagesEndpoints
 {
     /// <summary>As <c>?branch=</c>: the path that the session continues from.</summary>
     private const string HeadBranch = "head";
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     public static IEndpointRouteBuilder MapMessages(this IEndpointRouteBuilder routes)
     {
@@ -111,7 +110,8 @@ internal static class MessagesEndpoints
     }
 
     private static async Task<IResult> AppendAsync(
-        string session_id, HttpRequest request, ClaimsPrincipal user, WriteBatcher storage, MediaPolicy media, TimeProvider time, CancellationToken cancellationToken)
+        string session_id, HttpRequest request, ClaimsPrincipal user, WriteBatcher storage, IOptions<StorageOptions> options, MediaPolicy media, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         using var body = await JsonBody.ReadAsync(request, cancellationToken);
         media.Check(body.Root);
@@ -137,7 +137,7 @@ internal static class MessagesEndpoints
         }
 
         var command = new WriteCommand { Traceparent = Activity.Current?.Id ?? "", Scope = Caller.From(user).Scope, AppendMessage = append };
-        var result = await storage.WriteAsync(command, s_patience);
+        var result = await storage.WriteAsync(command, options.Value.BeginPatience);
         return result.ResultCase == WriteResult.ResultOneofCase.MessageAppended
             ? Results.Json(MessageResource.From(result.MessageAppended), MessagesJsonContext.Wire.MessageResource, statusCode: StatusCodes.Status201Created)
             : throw new OpenAIErrorException(Refused.ToError(result.Refusal, session_id));

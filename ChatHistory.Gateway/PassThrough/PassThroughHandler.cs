@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Mime;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
@@ -23,6 +24,7 @@ namespace ChatHistory.Gateway.PassThrough;
 internal sealed partial class PassThroughHandler(
     IHttpForwarder forwarder,
     IHttpMessageHandlerFactory handlers,
+    AdmissionGate admission,
     ShutdownGrace shutdown,
     MediaPolicy media,
     ChatTelemetry telemetry,
@@ -55,6 +57,7 @@ internal sealed partial class PassThroughHandler(
             return;
         }
 
+        using var place = admission.Enter(AdmissionKind.PassThrough);
         using var json = route.IsJson ? await ReadAsync(context) : null;
 
         // The forwarder turns an upgrade into a GET of its own; none of these routes has one.
@@ -127,7 +130,7 @@ internal sealed partial class PassThroughHandler(
         ForwarderError.ResponseBodyDestination when exception is TimeoutException => UpstreamErrors.Idle(_vllm.IdleTimeout) with { Message = "The model server fell silent in the middle of its answer." },
         ForwarderError.ResponseBodyDestination or ForwarderError.ResponseHeaders => UpstreamErrors.EndedEarly() with { Message = "The model server ended its answer before it was complete." },
         ForwarderError.ResponseBodyClient or ForwarderError.ResponseBodyCanceled => null,
-        _ => UpstreamErrors.Unreachable(),
+        _ => UpstreamErrors.Of(exception),
     };
 
     private static async Task EndAsync(HttpContext context, OpenAIError error)

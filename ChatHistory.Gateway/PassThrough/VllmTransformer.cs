@@ -63,7 +63,7 @@ internal sealed class VllmTransformer(Uri target, VllmOptions options, TimeProvi
 
         if (!proxyResponse.IsSuccessStatusCode)
         {
-            Refusal = await UpstreamErrors.ReadAsync(proxyResponse, cancellationToken);
+            Refusal = await UpstreamErrors.ReadAsync(proxyResponse, options.IdleTimeout, time, cancellationToken);
             return false;
         }
 

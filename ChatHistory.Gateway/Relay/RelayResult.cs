@@ -15,6 +15,9 @@ internal enum RelayOutcome
     /// <summary>Somebody asked to stop; what had arrived is the answer.</summary>
     StopAsked,
 
+    /// <summary>The answer reached <c>Vllm:MaxAnswerBytes</c> or <c>Vllm:MaxAnswerTime</c>; it ends there as at a token limit.</summary>
+    LimitReached,
+
     /// <summary>Another turn of the session took its place (<c>multitask: interrupt</c>).</summary>
     Interrupted,
 
@@ -37,6 +40,8 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
 
     public static RelayResult StopAsked { get; } = new(RelayOutcome.StopAsked);
 
+    public static RelayResult LimitReached { get; } = new(RelayOutcome.LimitReached);
+
     public static RelayResult Interrupted { get; } = new(
         RelayOutcome.Interrupted,
         new OpenAIError(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "interrupted",
@@ -54,16 +59,20 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
         });
 
     /// <summary>True when its client gets it as an answer that is over, not as an error.</summary>
-    public bool IsAnswer => Outcome is RelayOutcome.Completed or RelayOutcome.StopAsked;
+    public bool IsAnswer => Outcome is RelayOutcome.Completed or RelayOutcome.StopAsked or RelayOutcome.LimitReached;
 
     public static RelayResult Failed(OpenAIError error, Exception? exception = null) => new(RelayOutcome.UpstreamFailed, error, exception);
 
     public static RelayResult Idle(OpenAIError error) => new(RelayOutcome.UpstreamIdle, error);
 
+    /// <summary>Why a choice ended; one that was still going on at the gateway's limit ended as at the model's.</summary>
+    public string? FinishReasonOf(ChoiceAccumulator? choice) => choice?.FinishReason ?? (Outcome == RelayOutcome.LimitReached ? "length" : null);
+
     /// <summary>The status that the stored answer gets.</summary>
     public TurnStatus ToStatus(string? finishReason) => Outcome switch
     {
         RelayOutcome.Completed => finishReason == "length" ? TurnStatus.Incomplete : TurnStatus.Completed,
+        RelayOutcome.LimitReached => TurnStatus.Incomplete,
         RelayOutcome.ClientLeft or RelayOutcome.StopAsked or RelayOutcome.Interrupted => TurnStatus.Cancelled,
         RelayOutcome.ShuttingDown => TurnStatus.Interrupted,
         _ => TurnStatus.Failed,
@@ -72,7 +81,7 @@ internal sealed record RelayResult(RelayOutcome Outcome, OpenAIError? Error = nu
     /// <summary>What is stored beside a status other than completed.</summary>
     public TurnError? ToTurnError() => Outcome switch
     {
-        RelayOutcome.Completed => null,
+        RelayOutcome.Completed or RelayOutcome.LimitReached => null,
         RelayOutcome.ClientLeft => new TurnError { Code = "client_disconnected", Message = "The client closed the connection before the answer was complete." },
         RelayOutcome.StopAsked => new TurnError { Code = "stopped", Message = "The answer was stopped on request." },
         _ => new TurnError { Code = Error?.Code ?? "upstream_error", Message = Error?.Message ?? "" },

@@ -12,10 +12,13 @@ namespace ChatHistory.Gateway.Relay;
 internal static class SseFrames
 {
     /// <summary>Takes the first whole frame off the buffer.</summary>
+    /// <param name="scanned">So many bytes of the buffer were looked through in vain before: a line of megabytes is not read from its beginning each time that more of it comes.</param>
     /// <returns>False when no frame is complete yet; the buffer is then unchanged.</returns>
-    public static bool TryRead(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> frame)
+    public static bool TryRead(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> frame, long scanned = 0)
     {
         var reader = new SequenceReader<byte>(buffer);
+        // The blank line may have begun there: "\n\r" has come, and "\n" comes now.
+        reader.Advance(Math.Max(0, scanned - 2));
         while (reader.TryAdvanceTo((byte)'\n'))
         {
             // A blank line: the line end just passed, followed by another one.

@@ -27,7 +27,7 @@ namespace ChatHistory.Gateway.Relay;
 /// <item>Let the observer look at each frame's data, and keep a copy of the frame in the run's log, from which others can follow. Both see it
 /// before the client does, because only so can the end be held back.</item>
 /// <item>Pass the frame on. From the last finish_reason on, hold frames back.</item>
-/// <item>Flush: no frame that is here waits for one that is not.</item>
+/// <item>Flush: no frame that is here waits for one that is not. A client that reads slowly holds up nobody (<see cref="ClientFlow"/>).</item>
 /// <item>Save what has gathered, at most every second or 64 chunks, without waiting for it.</item>
 /// <item>At the end commit the turn; then release the held frames. If the turn failed, or could not be committed, the client is told, and its
 /// connection cut: without [DONE] and without the chunked terminator, because only then do the official SDKs raise.</item>
@@ -36,7 +36,7 @@ namespace ChatHistory.Gateway.Relay;
 /// </remarks>
 internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOptions<VllmOptions> options)
 {
-    private const int MaxFrameBytes = 32 * 1024 * 1024;
+    private const int MaxFrameBytes = 16 * 1024 * 1024;
 
     /// <param name="response">The model server's answer: status 200, text/event-stream.</param>
     /// <param name="writer">Who gets it.</param>
@@ -47,9 +47,11 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
 
         // Step 1: headers.
         await writer.StartAsync();
+        var client = new ClientFlow(writer);
 
         var held = new List<(byte[] Frame, ChunkKind Kind)>();
         var done = false;
+        var scanned = 0L;
         RelayResult? result = null;
         while (result is null)
         {
@@ -57,7 +59,7 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
             var outcome = await upstream.ReadAsync(run.Stopping);
             if (outcome == ReadOutcome.Silent)
             {
-                await writer.HeartbeatAsync();
+                client.Heartbeat();
                 continue;
             }
 
@@ -65,8 +67,9 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
             {
                 // Step 3: cut into frames. At the end, what is left is one more, even without its blank line.
                 var buffer = upstream.Buffer;
-                while (!done && result is null && TryTakeFrame(ref buffer, out var frame, ended: outcome == ReadOutcome.Ended))
+                while (!done && result is null && TryTakeFrame(ref buffer, out var frame, ended: outcome == ReadOutcome.Ended, scanned))
                 {
+                    scanned = 0;
                     // Step 4: observe.
                     var data = SseFrames.Data(frame);
                     var kind = observer.Observe(data.Span);
@@ -77,21 +80,24 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
                         break;
                     }
 
-                    if (kind is ChunkKind.Content or ChunkKind.UsageOnly)
+                    var copy = kind is ChunkKind.Content or ChunkKind.UsageOnly ? frame.ToArray() : null;
+                    if (copy is not null)
                     {
-                        run.Frames.Add(frame.ToArray());
+                        run.Frames.Add(copy);
                     }
 
                     // Step 5: relay or hold.
                     if (observer.Finished || done)
                     {
-                        held.Add((frame.ToArray(), kind));
+                        held.Add((copy ?? frame.ToArray(), kind));
                     }
                     else
                     {
-                        writer.Write(frame, data, kind);
+                        client.Write(frame, data, kind, copy);
                     }
                 }
+
+                scanned = buffer.Length;
 
                 if (buffer.Length > MaxFrameBytes)
                 {
@@ -101,13 +107,13 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
                 upstream.Advance(buffer.Start);
 
                 // Step 6: flush.
-                await writer.FlushAsync();
+                await client.FlushAsync(run.Stopping);
 
                 // Step 7: save what has gathered.
                 turn.ChunkRelayed(observer);
             }
 
-            result ??= Judge(outcome, done, observer, upstream.Exception, run);
+            result ??= Judge(outcome, done, observer, upstream, run);
         }
 
         // Step 8: commit, then release.
@@ -118,10 +124,17 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
         else if (result.Outcome != RelayOutcome.Completed)
         {
             upstream.Close();
-            await CountUsageAsync(run);
+            if (result.Outcome != RelayOutcome.UpstreamIdle)
+            {
+                // A server that fell silent would be waited for once more.
+                await CountUsageAsync(run);
+            }
         }
 
         result = await CommitAsync(turn, result, observer);
+        // Whoever else waits for the end does not wait for this client.
+        run.End(result);
+        await client.CaughtUpAsync();
         if (result.IsAnswer)
         {
             foreach (var (frame, kind) in held)
@@ -140,9 +153,9 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
         return result;
     }
 
-    private static bool TryTakeFrame(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> frame, bool ended)
+    private static bool TryTakeFrame(ref ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> frame, bool ended, long scanned)
     {
-        if (SseFrames.TryRead(ref buffer, out frame))
+        if (SseFrames.TryRead(ref buffer, out frame, scanned))
         {
             return true;
         }
@@ -158,11 +171,11 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
     }
 
     /// <summary>Whether the answer is over after a read, and how. Null: it goes on.</summary>
-    private RelayResult? Judge(ReadOutcome outcome, bool done, CompletionObserver observer, Exception? exception, Run run)
+    private RelayResult? Judge(ReadOutcome outcome, bool done, CompletionObserver observer, UpstreamReader upstream, Run run)
     {
         if (outcome == ReadOutcome.Arrived && !done)
         {
-            return null;
+            return upstream.Received > options.Value.MaxAnswerBytes || run.Turn.Elapsed > options.Value.MaxAnswerTime ? RelayResult.LimitReached : null;
         }
 
         // Every choice has its finish_reason: the answer is whole, however the connection ended.
@@ -176,7 +189,7 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
         {
             ReadOutcome.Stopped => run.StopResult,
             ReadOutcome.Idle => RelayResult.Idle(UpstreamErrors.Idle(options.Value.IdleTimeout)),
-            _ => RelayResult.Failed(UpstreamErrors.EndedEarly(), exception),
+            _ => RelayResult.Failed(UpstreamErrors.EndedEarly(), upstream.Exception),
         };
     }
 

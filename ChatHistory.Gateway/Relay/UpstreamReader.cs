@@ -37,10 +37,14 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     private readonly PipeReader _reader = PipeReader.Create(body, new StreamPipeReaderOptions(bufferSize: BufferSize));
     private Task<ReadResult>? _pending;
     private long _lastArrival = time.GetTimestamp();
+    private long _consumed;
 
     public ReadOnlySequence<byte> Buffer { get; private set; }
 
     public Exception? Exception { get; private set; }
+
+    /// <summary>How many bytes have come.</summary>
+    public long Received => _consumed + Buffer.Length;
 
     public static async Task<UpstreamReader> OpenAsync(HttpResponseMessage response, TimeSpan idleTimeout, TimeProvider time) =>
         // Headers are there already, so this neither waits nor fails.
@@ -91,7 +95,12 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     }
 
     /// <summary>Gives back what was read: everything before <paramref name="consumed"/> is done with, the rest waits for more.</summary>
-    public void Advance(SequencePosition consumed) => _reader.AdvanceTo(consumed, Buffer.End);
+    public void Advance(SequencePosition consumed)
+    {
+        _reader.AdvanceTo(consumed, Buffer.End);
+        _consumed += Buffer.Slice(Buffer.Start, consumed).Length;
+        Buffer = Buffer.Slice(consumed);
+    }
 
     /// <summary>
     /// Starts reading what should be the end of the body. A connection that was read to its end can be used again; nobody waits for it, though.

@@ -8,8 +8,6 @@ namespace ChatHistory.Gateway.Relay;
 /// <summary>Reads an answer that comes as one JSON body. It is sent on once its turn is committed.</summary>
 internal sealed class WholeRelay(TimeProvider time, IOptions<VllmOptions> options)
 {
-    private const int MaxBodyBytes = 32 * 1024 * 1024;
-
     /// <summary>Reads the whole body and lets the observer look at it.</summary>
     /// <returns>How it ended, and the body when it is a completion.</returns>
     public async Task<(RelayResult Result, ReadOnlyMemory<byte> Body)> ReadAsync(HttpResponseMessage response, Run run)
@@ -19,8 +17,10 @@ internal sealed class WholeRelay(TimeProvider time, IOptions<VllmOptions> option
         {
             switch (await upstream.ReadAsync(run.Stopping))
             {
-                case ReadOutcome.Arrived when upstream.Buffer.Length > MaxBodyBytes:
-                    return (RelayResult.Failed(UpstreamErrors.TooLarge(MaxBodyBytes)), default);
+                case ReadOutcome.Arrived or ReadOutcome.Ended when upstream.Buffer.Length > options.Value.MaxAnswerBytes:
+                    return (RelayResult.Failed(UpstreamErrors.TooLarge(options.Value.MaxAnswerBytes)), default);
+                case ReadOutcome.Arrived when run.Turn.Elapsed > options.Value.MaxAnswerTime:
+                    return (RelayResult.Failed(UpstreamErrors.TimedOut(options.Value.MaxAnswerTime)), default);
                 case ReadOutcome.Arrived:
                     upstream.Advance(upstream.Buffer.Start);
                     break;

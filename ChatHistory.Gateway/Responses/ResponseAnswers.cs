@@ -14,7 +14,7 @@ internal static class ResponseAnswers
 
     public static ResponseState StateOf(RelayResult result, CompletionObserver observer, DateTimeOffset endedAt)
     {
-        var reason = observer.Choices.FirstOrDefault()?.FinishReason;
+        var reason = result.FinishReasonOf(observer.Choices.FirstOrDefault());
         return new ResponseState(result.ToStatus(reason), reason, result.ToTurnError(), UsageOf(observer), observer.Model, endedAt);
     }
 

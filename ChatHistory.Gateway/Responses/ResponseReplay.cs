@@ -1,4 +1,5 @@
 using System.Buffers;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Storage.V1;
@@ -18,7 +19,7 @@ internal sealed class ResponseReplay(RunEvents runEvents, StoredResponses stored
         var clientLeft = context.RequestAborted;
         var answer = await stored.GetAsync(scope, responseId, clientLeft);
         var events = ResponseStreamWriter.Start(context, ResponseHead.Of(answer), startingAfter);
-        await context.Response.BodyWriter.FlushAsync(clientLeft);
+        await context.FlushAsync();
         await foreach (var item in runEvents.ReadAsync(answer.MessageId, scope, after: 0, clientLeft))
         {
             switch (item)
@@ -34,7 +35,7 @@ internal sealed class ResponseReplay(RunEvents runEvents, StoredResponses stored
                     break;
             }
 
-            await context.Response.BodyWriter.FlushAsync(clientLeft);
+            await context.FlushAsync();
         }
     }
 }

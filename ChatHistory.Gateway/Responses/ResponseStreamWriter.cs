@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Turns;
@@ -41,7 +42,7 @@ internal sealed class ResponseStreamWriter(HttpContext context, Func<Turn, Respo
 
     public void Write(in ReadOnlySequence<byte> frame, ReadOnlyMemory<byte> data, ChunkKind kind) => _events!.Add(data.Span);
 
-    public async ValueTask FlushAsync() => await context.Response.BodyWriter.FlushAsync(CancellationToken.None);
+    public ValueTask FlushAsync() => context.FlushAsync();
 
     public async ValueTask HeartbeatAsync()
     {

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
@@ -19,6 +20,7 @@ internal static class ResponsesEndpoints
     {
         var group = routes.MapGroup("/v1/responses").WithTags("Responses");
         group.MapPost("", (HttpContext context, ResponseTurns turns) => turns.CreateAsync(context))
+            .NeedsPlace(AdmissionKind.Turn)
             .WithName("CreateResponse").WithSummary("Ask the model, as OpenAI's Responses do, and keep it.")
             .WithDescription(
                 "previous_response_id continues (or branches) the session of that response, conversation the one with that id; with neither, the input is taken "

@@ -5,6 +5,7 @@ using System.Security.Claims;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Messages;
@@ -82,7 +83,7 @@ internal static class RunsEndpoints
 
         var response = context.Response;
         EventStream.WriteHeaders(response);
-        await response.BodyWriter.FlushAsync(clientLeft);
+        await context.FlushAsync();
 
         var observer = new CompletionObserver(choices: 1);
         await foreach (var item in events.ReadAsync(run_id, scope, after, clientLeft))
@@ -110,7 +111,7 @@ internal static class RunsEndpoints
                     break;
             }
 
-            await response.BodyWriter.FlushAsync(clientLeft);
+            await context.FlushAsync();
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using ChatHistory.Storage.V1;
+using Grpc.Core;
 using OpenTelemetry;
 
 namespace ChatHistory.Gateway.Storage;
@@ -113,7 +114,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 
     private bool GivesUp(Write write, Exception exception)
     {
-        if (time.GetElapsedTime(write.Began) < write.Patience)
+        if (time.GetElapsedTime(write.Began) < write.Patience && !(IsOverloaded(exception) && write.CanBeShed))
         {
             return false;
         }
@@ -122,6 +123,9 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         return true;
     }
 
+    // Storage has too much to do. Whoever has begun nothing yet is told at once; what ends a turn is worth the wait.
+    private static bool IsOverloaded(Exception exception) => exception is RpcException { StatusCode: StatusCode.ResourceExhausted };
+
     private sealed class Write(WriteCommand command, long began, TimeSpan patience)
     {
         public WriteCommand Command { get; } = command;
@@ -129,6 +133,8 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         public long Began { get; } = began;
 
         public TimeSpan Patience { get; } = patience;
+
+        public bool CanBeShed => Command.CommandCase is WriteCommand.CommandOneofCase.BeginTurn or WriteCommand.CommandOneofCase.AppendMessage;
 
         public int Bytes { get; } = command.CalculateSize();
 

@@ -85,7 +85,7 @@ internal sealed class ChatTelemetry : IDisposable
             var error = result.Outcome switch
             {
                 RelayOutcome.Completed => null,
-                RelayOutcome.StopAsked => null,
+                RelayOutcome.StopAsked or RelayOutcome.LimitReached => null,
                 RelayOutcome.ClientLeft => "client_disconnected",
                 _ => result.Error?.Code ?? "upstream_error",
             };

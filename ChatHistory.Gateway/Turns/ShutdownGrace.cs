@@ -9,11 +9,18 @@ internal sealed class ShutdownGrace : IDisposable
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource _source = new();
-
-    public ShutdownGrace(IHostApplicationLifetime lifetime) =>
-        lifetime.ApplicationStopping.Register(() => _source.CancelAfter(s_grace));
+    private int _begun;
 
     public CancellationToken Token => _source.Token;
+
+    /// <summary>The gateway is asked to stop.</summary>
+    public void Begin()
+    {
+        if (Interlocked.Exchange(ref _begun, 1) == 0)
+        {
+            _source.CancelAfter(s_grace);
+        }
+    }
 
     public void Dispose() => _source.Dispose();
 }

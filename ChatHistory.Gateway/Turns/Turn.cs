@@ -157,7 +157,7 @@ internal sealed partial class Turn : IAsyncDisposable
             SessionId = SessionId,
             AnswerMessageId = _answerMessageId,
             Status = result.ToStatus(answer.FinishReason),
-            Answer = ToAnswer(answer),
+            Answer = ToAnswer(answer, result),
             DurationMs = Elapsed.TotalMilliseconds,
             Error = result.ToTurnError(),
             Frames = Frames is null ? null : FramePack.Pack(_framesSaved + 1, Frames.After(_framesSaved)),
@@ -169,7 +169,7 @@ internal sealed partial class Turn : IAsyncDisposable
 
         foreach (var alternative in choices.Skip(1))
         {
-            var stored = ToAnswer(alternative);
+            var stored = ToAnswer(alternative, result);
             stored.MessageId = _store.NewId();
             complete.Alternatives.Add(stored);
         }
@@ -203,10 +203,10 @@ internal sealed partial class Turn : IAsyncDisposable
         return complete;
     }
 
-    private static Answer ToAnswer(ChoiceAccumulator choice)
+    private static Answer ToAnswer(ChoiceAccumulator choice, RelayResult result)
     {
         var answer = new Answer { Content = choice.ToMessage() };
-        if (choice.FinishReason is { } reason)
+        if (result.FinishReasonOf(choice) is { } reason)
         {
             answer.FinishReason = reason;
         }

@@ -1,3 +1,4 @@
+using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
@@ -14,7 +15,7 @@ namespace ChatHistory.Gateway.Turns;
 /// <summary>Carries out one turn, whatever dialect asked for it: nothing asked may vanish, and nothing that a client was told is finished may be lost.</summary>
 /// <remarks>
 /// <list type="number">
-/// <item>A client that repeats itself gets the run that its first sending began (<see cref="RunReplay"/>).</item>
+/// <item>A client that repeats itself gets the run that its first sending began (<see cref="RunReplay"/>). Everything else needs a place (<see cref="AdmissionGate"/>).</item>
 /// <item>Wait for the session's turn, when the request continues a session by its id (<see cref="MultitaskRule"/>).</item>
 /// <item>Begin: one commit stores session, new messages and the answer's row. Only then is the model called. If storage knows the request
 /// already, its answer is given again instead.</item>
@@ -24,6 +25,7 @@ namespace ChatHistory.Gateway.Turns;
 /// </list>
 /// </remarks>
 internal sealed partial class TurnRunner(
+    AdmissionGate admission,
     SessionQueue queue,
     TurnStore turns,
     RunRegistry runs,
@@ -47,6 +49,8 @@ internal sealed partial class TurnRunner(
         {
             return;
         }
+
+        using var admitted = admission.Enter(AdmissionKind.Turn);
 
         // Step 2: the session's turn.
         if (request is { SessionId: { } interrupted, Multitask: MultitaskRule.Interrupt })
@@ -112,6 +116,10 @@ internal sealed partial class TurnRunner(
         if (result.Outcome is RelayOutcome.UpstreamFailed or RelayOutcome.UpstreamIdle)
         {
             Log.Failed(logger, result.Exception, turn.SessionId, turn.AnswerMessageId, result.Error?.Code);
+        }
+        else if (result.Outcome == RelayOutcome.LimitReached)
+        {
+            Log.LimitReached(logger, turn.SessionId, turn.AnswerMessageId);
         }
         else if (result.Outcome == RelayOutcome.ClientLeft)
         {
@@ -197,7 +205,7 @@ internal sealed partial class TurnRunner(
                 return await EndAsync(run, writer, result);
 
             case { Response: { } response }:
-                var (error, text) = await UpstreamErrors.ReadAsync(response, run.Stopping);
+                var (error, text) = await UpstreamErrors.ReadAsync(response, options.Value.IdleTimeout, turns.Time, run.Stopping);
                 Log.UpstreamRefused(logger, (int)response.StatusCode, telemetry.CapturesContent ? text : $"{text.Length} characters");
                 return await EndAsync(run, writer, RelayResult.Failed(error));
 
@@ -226,6 +234,8 @@ internal sealed partial class TurnRunner(
             result = RelayResult.Failed(OpenAIError.StorageUnavailable(), exception);
         }
 
+        // Whoever else waits for the end does not wait for this client.
+        run.End(result);
         if (result.Outcome == RelayOutcome.Completed)
         {
             await writer.SendAsync(run.Body, run.Observer);
@@ -254,5 +264,8 @@ internal sealed partial class TurnRunner(
         // The model server's words may quote the prompt: they are written only where message content in telemetry is switched on.
         [LoggerMessage(3, LogLevel.Debug, "The model server answered {Status}: {Body}")]
         public static partial void UpstreamRefused(ILogger logger, int status, string body);
+
+        [LoggerMessage(4, LogLevel.Warning, "The answer of session {SessionId}, message {MessageId}, did not end; it was stopped at Vllm:MaxAnswerBytes or Vllm:MaxAnswerTime")]
+        public static partial void LimitReached(ILogger logger, string? sessionId, string? messageId);
     }
 }

@@ -34,9 +34,20 @@ internal static class UpstreamErrors
         new(StatusCodes.Status502BadGateway, ErrorTypes.Server, "upstream_invalid_response",
             "The model server's answer is no chat completion. Is VLLM_ENDPOINT an OpenAI-compatible server?");
 
+    public static OpenAIError NotAList() => NotACompletion() with { Message = "The model server's answer is no list of models. Is VLLM_ENDPOINT an OpenAI-compatible server?" };
+
+    /// <summary>What answered does not speak HTTP as a server should: a status line that is none, a head without an end.</summary>
+    public static OpenAIError NotHttp() =>
+        new(StatusCodes.Status502BadGateway, ErrorTypes.Server, "upstream_invalid_response",
+            "What answered in the model server's place does not speak HTTP. Is VLLM_ENDPOINT the address of an OpenAI-compatible server?");
+
+    /// <summary>The error for a call that ended before the answer's headers were read.</summary>
+    public static OpenAIError Of(Exception? exception) =>
+        exception is HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded } ? NotHttp() : Unreachable();
+
     public static OpenAIError TooLarge(long limit) =>
         new(StatusCodes.Status502BadGateway, ErrorTypes.Server, "upstream_response_too_large",
-            $"The model server sent more than {limit} bytes where one message was expected.");
+            $"The model server sent more than {limit} bytes where one message was expected (Vllm:MaxAnswerBytes).");
 
     /// <summary>An error that the model server reports in an answer of its own, in a body or in the middle of a stream.</summary>
     /// <param name="status">The answer's status; 200 for an error in the middle of a stream.</param>
@@ -66,9 +77,12 @@ internal static class UpstreamErrors
     }
 
     /// <summary>The error of an answer with a status of 400 or more; reads its body.</summary>
-    public static async Task<(OpenAIError Error, string Body)> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    /// <param name="limit">The longest to wait for that body: the status alone says most of it.</param>
+    public static async Task<(OpenAIError Error, string Body)> ReadAsync(HttpResponseMessage response, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
-        var body = await ReadLimitedAsync(response, cancellationToken);
+        using var timedOut = new CancellationTokenSource(limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timedOut.Token, cancellationToken);
+        var body = await ReadLimitedAsync(response, either.Token);
         var error = Parsed(response.StatusCode, body);
         var retryAfter = response.Headers.RetryAfter?.Delta is { } delta ? (int?)Math.Max(1, (int)delta.TotalSeconds) : null;
         return (error with { RetryAfterSeconds = retryAfter ?? error.RetryAfterSeconds }, body);

@@ -37,6 +37,8 @@ internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options,
                 handler.UseCookies = false;
                 handler.UseProxy = false;
                 handler.PooledConnectionLifetime = TimeSpan.FromMinutes(5);
+                // uvicorn closes an idle connection after 5 s: whoever uses it at that very moment gets an error in place of an answer.
+                handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(4);
                 // An answer that is given up closes its connection at once instead of being read to its end first:
                 // that is how vLLM learns that it can stop generating.
                 handler.ResponseDrainTimeout = TimeSpan.Zero;
@@ -96,7 +98,7 @@ internal sealed class VllmClient(HttpClient http, IOptions<VllmOptions> options,
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException or IOException)
         {
-            return UpstreamAnswer.Of(UpstreamErrors.Unreachable(), exception);
+            return UpstreamAnswer.Of(UpstreamErrors.Of(exception), exception);
         }
     }
 }

@@ -34,4 +34,15 @@ internal sealed class VllmOptions
     /// <summary>The longest silence inside an answer. It begins anew with every byte: a stream may last as long as it flows.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
     public TimeSpan IdleTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// The longest answer, in bytes as the model server sends them (a token takes about 250 in a stream, 4000 with all its logprobs). A model that does not find an end is stopped
+    /// there: a stream ends with finish_reason <c>length</c>, and what has come of it is kept. The whole answer of a request is in memory while it lasts.
+    /// </summary>
+    [Range(1024, 128L * 1024 * 1024)]
+    public long MaxAnswerBytes { get; set; } = 64L * 1024 * 1024;
+
+    /// <summary>The longest time for one answer, from the start of its turn; it ends there in the same way.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "7.00:00:00")]
+    public TimeSpan MaxAnswerTime { get; set; } = TimeSpan.FromHours(6);
 }

@@ -1,6 +1,10 @@
 using System.Globalization;
+using System.Text;
 using ChatHistory.VllmSimulator.Directives;
 using ChatHistory.VllmSimulator.Errors;
+using ChatHistory.VllmSimulator.Streaming;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace ChatHistory.VllmSimulator.Faults;
 
@@ -40,6 +44,22 @@ internal static class FaultAnswers
             case FaultKind.OkWithError:
                 await VllmError.Internal.WriteAsync(context, StatusCodes.Status200OK);
                 return true;
+            case FaultKind.ResetBeforeHeaders:
+                context.Abort();
+                return true;
+            case FaultKind.GarbageHeaders:
+                return await RawAsync("HTTP/1.1 fine thanks\r\nContent-Length: many\r\n: \r\n\r\n\0\u0001\u0002");
+            case FaultKind.HugeHeaders:
+                return await RawAsync("HTTP/1.1 200 OK\r\n" + string.Concat(Enumerable.Range(0, 1024).Select(i => $"X-{i}: {new string('x', 1024)}\r\n")));
+            case FaultKind.HangInError:
+                var error = VllmError.Internal.ToBytes();
+                context.Response.StatusCode = StatusCodes.Status500InternalServerError;
+                context.Response.ContentType = "application/json";
+                context.Response.ContentLength = error.Length;
+                await context.Response.Body.WriteAsync(error[..(error.Length / 2)], cancellationToken);
+                await context.Response.Body.FlushAsync(cancellationToken);
+                await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
+                return true;
             case FaultKind.HangBeforeHeaders:
                 await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
                 return true;
@@ -57,6 +77,14 @@ internal static class FaultAnswers
         {
             context.Response.Headers.RetryAfter = script.RetryAfter.ToString(CultureInfo.InvariantCulture);
             return AnswerAsync(error);
+        }
+
+        // Past Kestrel, which would send only what is HTTP.
+        async ValueTask<bool> RawAsync(string text)
+        {
+            await context.Features.GetRequiredFeature<IConnectionTransportFeature>().Transport.Output.WriteAsync(Encoding.Latin1.GetBytes(text), cancellationToken);
+            await EventStream.AbortSoonAsync(context, cancellationToken);
+            return true;
         }
 
         async ValueTask<bool> PageAsync()

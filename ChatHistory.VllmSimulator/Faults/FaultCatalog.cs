@@ -38,6 +38,11 @@ internal static class FaultCatalog
         new("split-utf8", FaultKind.SplitUtf8, "every write ends inside a character, a field name or a line end", "writes that end inside characters"),
         new("crlf", FaultKind.Crlf, "lines end in CR LF", Nothing),
         new("comments", FaultKind.Comments, "an SSE comment before every chunk", Nothing),
+        new("reset-before-headers", FaultKind.ResetBeforeHeaders, "a TCP reset before any byte, as a crash", Same),
+        new("garbage-headers", FaultKind.GarbageHeaders, "a status line and headers that are no HTTP", Same),
+        new("huge-headers", FaultKind.HugeHeaders, "a megabyte of headers", Same),
+        new("hang-in-error", FaultKind.HangInError, "500 and half of its body, then silence until the client leaves", Same),
+        new("comments-forever", FaultKind.CommentsForever, "k chunks, then SSE comments until the client leaves", Nothing),
         new("endless", FaultKind.Endless, "tokens until the client leaves", "no answer until the client leaves"),
     ];
 

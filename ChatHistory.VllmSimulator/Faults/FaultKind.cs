@@ -26,4 +26,9 @@ internal enum FaultKind
     Crlf,
     Comments,
     Endless,
+    ResetBeforeHeaders,
+    GarbageHeaders,
+    HugeHeaders,
+    HangInError,
+    CommentsForever,
 }

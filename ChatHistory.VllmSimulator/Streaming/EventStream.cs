@@ -24,6 +24,8 @@ internal sealed class EventStream(HttpContext context, Script script, TimeProvid
     // Long enough that two writes seldom arrive as one.
     private static readonly TimeSpan s_betweenSlices = TimeSpan.FromMilliseconds(1);
 
+    private static readonly TimeSpan s_betweenComments = TimeSpan.FromMilliseconds(50);
+
     private static readonly byte[] s_done = "[DONE]"u8.ToArray();
 
     private readonly PipeWriter _body = context.Response.BodyWriter;
@@ -114,6 +116,14 @@ internal sealed class EventStream(HttpContext context, Script script, TimeProvid
             case FaultKind.HangMidStream:
                 await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
                 return false;
+            case FaultKind.CommentsForever:
+                while (true)
+                {
+                    Write(": simulated comment\n\n"u8, [], []);
+                    await _body.FlushAsync(cancellationToken);
+                    await Task.Delay(s_betweenComments, time, cancellationToken);
+                }
+
             case FaultKind.Reset:
                 Write("data: "u8, json.Span[..(json.Length / 2)], []);
                 await ResetAsync(context, cancellationToken);
@@ -141,6 +151,12 @@ internal sealed class EventStream(HttpContext context, Script script, TimeProvid
     public static async ValueTask ResetAsync(HttpContext context, CancellationToken cancellationToken)
     {
         await context.Response.BodyWriter.FlushAsync(cancellationToken);
+        await AbortSoonAsync(context, cancellationToken);
+    }
+
+    /// <summary>Closes the connection with a TCP reset, once what was flushed has left.</summary>
+    public static async ValueTask AbortSoonAsync(HttpContext context, CancellationToken cancellationToken)
+    {
         await Task.Delay(s_beforeReset, TimeProvider.System, cancellationToken);
         context.Abort();
     }

@@ -1,0 +1,42 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace ChatHistory.ServiceDefaults;
+
+/// <summary>A service from its start to its end, as an exit code.</summary>
+public static partial class ServiceRun
+{
+    /// <summary>Runs until the process is asked to stop. A start that its operator has to mend ends with 1, and a sentence in place of a stack trace.</summary>
+    public static async Task<int> RunToTheEndAsync(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        // A task that failed while nobody looked is a defect of ours; by default the runtime swallows it.
+        TaskScheduler.UnobservedTaskException += (_, unobserved) => Log.Unobserved(app.Logger, unobserved.Exception);
+        // Not RunAsync: it closes the log before anybody could say why the start failed.
+        await using (app)
+        {
+            try
+            {
+                await app.StartAsync();
+            }
+            catch (Exception exception) when (StartFailure.SentenceOf(exception) is { } sentence)
+            {
+                Log.CannotStart(app.Logger, sentence);
+                return 1;
+            }
+
+            await app.WaitForShutdownAsync();
+            return Environment.ExitCode;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Critical, "{Sentence}")]
+        public static partial void CannotStart(ILogger logger, string sentence);
+
+        [LoggerMessage(2, LogLevel.Error, "A task failed, and nobody looked at it")]
+        public static partial void Unobserved(ILogger logger, Exception exception);
+    }
+}
