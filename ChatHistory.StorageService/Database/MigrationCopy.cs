@@ -68,7 +68,7 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
         }
     }
 
-    private void RequireRoom(long size)
+    internal void RequireRoom(long size)
     {
         var folder = Path.GetDirectoryName(file.Path)!;
         var free = new DriveInfo(folder).AvailableFreeSpace;
