@@ -57,20 +57,20 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
             most = Math.Max(most, expected.Present.Count);
             foreach (var unsynced in Enum.GetValues<Unsynced>())
             {
-                using var clone = new TemporaryFolder();
+                using var clone = TemporaryFolder.InMemory();
                 disk.WriteTo(clone.Path, unsynced, random);
                 var wrong = Faults(clone.DatabasePath, expected);
                 Assert.True(wrong.Count == 0, $"Cut before event {cut} of {trace.Count}, unsynced {unsynced}: {string.Join("; ", wrong.Take(5))}");
             }
 
-            using var ofNormal = new TemporaryFolder();
+            using var ofNormal = TemporaryFolder.InMemory();
             normal.WriteTo(ofNormal.Path, Unsynced.Lost, random);
             lostByNormal += Faults(ofNormal.DatabasePath, expected).Count > 0 ? 1 : 0;
 
             // Now and then the service itself has to start on it.
             if (expected.Present.Count > 0 && random.Next(s_cuts) < Promise.Size(2, 10))
             {
-                using var clone = new TemporaryFolder();
+                using var clone = TemporaryFolder.InMemory();
                 disk.WriteTo(clone.Path, Unsynced.Torn, random);
                 await using (var storage = await StorageFixture.StartAsync(clone.DatabasePath, settings: ("Database:BallastBytes", "0")))
                 {

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
+using System.Text;
 
 namespace ChatHistory.Tests.Promises.Tracing;
 
@@ -41,29 +41,40 @@ internal abstract record TraceEvent
 /// A call in two lines begins at the first and ends at the second. strace holds each thread at both ends of a call, so the lines are in an order
 /// in which the calls can have happened.
 /// </remarks>
-internal static partial class SyscallTrace
+internal static class SyscallTrace
 {
+    private static readonly HashSet<string> s_names = ["openat", "pwrite64", "pwritev", "write", "writev", "fsync", "fdatasync", "ftruncate", "fallocate", "unlink", "unlinkat", "rename", "renameat", "renameat2", "sendto", "sendmsg", "recvfrom", "recvmsg"];
+
     public static List<TraceEvent> Read(string path)
     {
+        const string Resumed = " resumed>";
         var events = new List<TraceEvent>();
         var unfinished = new Dictionary<int, Call>();
         foreach (var line in File.ReadLines(path))
         {
-            if (Resumed().Match(line) is { Success: true } resumed)
+            // The number of a thread, spaces, and then a call or what came of one; signals and ends of threads have neither.
+            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            var thread = int.Parse(line.AsSpan(0, space), CultureInfo.InvariantCulture);
+            var rest = line.AsSpan(space).TrimStart().ToString();
+            if (rest.StartsWith("<... ", StringComparison.Ordinal))
             {
-                var thread = Number(resumed.Groups[1]);
                 if (unfinished.Remove(thread, out var begun))
                 {
-                    End(begun with { Rest = resumed.Groups[3].Value }, events);
+                    End(begun with { Rest = rest[(rest.IndexOf(Resumed, StringComparison.Ordinal) + Resumed.Length)..] }, events);
                 }
             }
-            else if (Begun().Match(line) is { Success: true } match)
+            else if (rest.IndexOf('(', StringComparison.Ordinal) is > 0 and var bracket && char.IsAsciiLetter(rest[0]))
             {
-                var call = new Call(Number(match.Groups[1]), match.Groups[2].Value, match.Groups[3].Value, "");
-                Begin(call, events);
-                if (call.Arguments.EndsWith("<unfinished ...>", StringComparison.Ordinal))
+                var call = new Call(thread, rest[..bracket], rest[(bracket + 1)..], "");
+                if (!s_names.Contains(call.Name))
                 {
-                    unfinished[call.Thread] = call;
+                    continue;
+                }
+
+                Begin(call, events);
+                if (rest.EndsWith("<unfinished ...>", StringComparison.Ordinal))
+                {
+                    unfinished[thread] = call;
                 }
                 else
                 {
@@ -81,10 +92,10 @@ internal static partial class SyscallTrace
         switch (call.Name)
         {
             case "pwrite64":
-                events.Add(new TraceEvent.Written(call.File, long.Parse(LastNumber().Match(call.Arguments).Groups[1].Value, CultureInfo.InvariantCulture), call.Data, call.Thread));
+                events.Add(new TraceEvent.Written(call.File, call.LastNumber, call.Data, call.Thread));
                 break;
             case "ftruncate":
-                events.Add(new TraceEvent.Truncated(call.File, long.Parse(LastNumber().Match(call.Arguments).Groups[1].Value, CultureInfo.InvariantCulture)));
+                events.Add(new TraceEvent.Truncated(call.File, call.LastNumber));
                 break;
             case "fsync" or "fdatasync":
                 events.Add(new TraceEvent.SyncBegun(call.File, call.Thread));
@@ -99,7 +110,9 @@ internal static partial class SyscallTrace
 
     private static void End(Call call, List<TraceEvent> events)
     {
-        if (Result().Match(call.Rest) is not { Success: true } result || result.Groups[1].Value[0] == '-')
+        // ") = 24", ") = -1 EIO (Input/output error)", ") = 0 (INJECTED)"
+        var equals = call.Rest.LastIndexOf(" = ", StringComparison.Ordinal);
+        if (equals < 0 || !char.IsAsciiDigit(call.Rest[equals + 3]))
         {
             return;
         }
@@ -120,42 +133,66 @@ internal static partial class SyscallTrace
                 events.Add(new TraceEvent.Renamed(call.Strings[0], call.Strings[1]));
                 break;
             case "recvfrom" or "recvmsg":
-                events.Add(new TraceEvent.Received(Bytes(Quoted().Matches(call.Rest).Select(match => match.Groups[1].Value))));
+                events.Add(new TraceEvent.Received(Decode(call.Rest)));
                 break;
-            case "pwrite64" when Number(result.Groups[1]) != call.Data.Length:
+            case "pwrite64" when !call.Rest.AsSpan(equals + 3).TrimEnd().SequenceEqual($"{call.Data.Length}"):
                 throw new NotSupportedException("A write was cut short.");
         }
     }
 
-    private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
+    /// <summary>The bytes of all strings in a text; between their quotes is nothing but <c>\x..</c>.</summary>
+    private static byte[] Decode(string text)
+    {
+        var bytes = new List<byte>();
+        for (var quote = text.IndexOf('"', StringComparison.Ordinal); quote >= 0; quote = text.IndexOf('"', quote + 1))
+        {
+            var end = text.IndexOf('"', quote + 1);
+            DecodeInto(bytes, text.AsSpan(quote + 1, end - quote - 1));
+            quote = end;
+        }
 
-    private static byte[] Bytes(IEnumerable<string> hexadecimal) => Convert.FromHexString(string.Concat(hexadecimal).Replace("\\x", "", StringComparison.Ordinal));
+        return [.. bytes];
+    }
+
+    private static void DecodeInto(List<byte> bytes, ReadOnlySpan<char> text)
+    {
+        for (var i = 0; i + 3 < text.Length; i += 4)
+        {
+            bytes.Add((byte)((Digit(text[i + 2]) << 4) | Digit(text[i + 3])));
+        }
+    }
+
+    private static int Digit(char digit) => char.IsAsciiDigit(digit) ? digit - '0' : digit - 'a' + 10;
 
     private sealed record Call(int Thread, string Name, string Arguments, string Rest)
     {
-        /// <summary>The file of the descriptor that is the first argument.</summary>
-        public string File => System.Text.Encoding.UTF8.GetString(Bytes([Descriptor().Match(Arguments).Groups[1].Value]));
+        private byte[]? _data;
 
-        public byte[] Data => Bytes(Quoted().Matches(Arguments).Select(match => match.Groups[1].Value));
+        /// <summary>The file of the descriptor that is the first argument: <c>297&lt;\x2f\x74&gt;</c>.</summary>
+        public string File
+        {
+            get
+            {
+                var (start, end) = (Arguments.IndexOf('<', StringComparison.Ordinal), Arguments.IndexOf('>', StringComparison.Ordinal));
+                var bytes = new List<byte>();
+                DecodeInto(bytes, start < 0 ? "" : Arguments.AsSpan(start + 1, end - start - 1));
+                return Encoding.UTF8.GetString([.. bytes]);
+            }
+        }
 
-        public string[] Strings => [.. Quoted().Matches(Arguments).Select(match => System.Text.Encoding.UTF8.GetString(Bytes([match.Groups[1].Value])))];
+        public byte[] Data => _data ??= Decode(Arguments);
+
+        public string[] Strings => [.. Arguments.Split('"').Where((_, i) => i % 2 == 1).Select(text => Encoding.UTF8.GetString(Decode($"\"{text}\"")))];
+
+        /// <summary>The last argument, of which some are offsets: <c>, 8192) = 24</c>.</summary>
+        public long LastNumber
+        {
+            get
+            {
+                var end = Math.Max(Arguments.LastIndexOf(')'), Arguments.EndsWith("<unfinished ...>", StringComparison.Ordinal) ? Arguments.Length - "<unfinished ...>".Length : -1);
+                var start = Arguments.LastIndexOf(',', end - 1) + 1;
+                return long.Parse(Arguments.AsSpan(start, end - start).Trim(), CultureInfo.InvariantCulture);
+            }
+        }
     }
-
-    [GeneratedRegex(@"^(\d+) +(\w+)\((.*)$")]
-    private static partial Regex Begun();
-
-    [GeneratedRegex(@"^(\d+) +<\.\.\. (\w+) resumed>(.*)$")]
-    private static partial Regex Resumed();
-
-    [GeneratedRegex("^\\d+<((?:\\\\x[0-9a-f]{2})*)>")]
-    private static partial Regex Descriptor();
-
-    [GeneratedRegex("\"((?:\\\\x[0-9a-f]{2})*)\"")]
-    private static partial Regex Quoted();
-
-    [GeneratedRegex(@", (\d+)(?:\)| <unfinished)")]
-    private static partial Regex LastNumber();
-
-    [GeneratedRegex(@"\) += (-?\d+)[^)]*(?:\(INJECTED\))?[^=]*$")]
-    private static partial Regex Result();
 }
