@@ -3,6 +3,7 @@ using ChatHistory.StorageService.ApiKeys;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Writing;
 using Microsoft.EntityFrameworkCore;
@@ -28,7 +29,10 @@ internal static class StorageServices
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<DatabaseFile>();
         builder.Services.AddSingleton<DatabaseReadiness>();
+        builder.Services.AddSingleton<MigrationCopy>();
         builder.Services.AddSingleton<DatabaseWriter>();
+        builder.Services.AddSingleton<Ballast>();
+        builder.Services.AddSingleton<TurnLeases>();
         builder.Services.AddSingleton<StorageMetrics>();
         builder.Services.AddSingleton<WalCheckpointer>();
         builder.Services.AddSingleton<ReadOnlySettingsInterceptor>();
@@ -40,6 +44,7 @@ internal static class StorageServices
         // They stop in the reverse order: the database closes last.
         builder.Services.AddHostedService<DatabaseInitializer>();
         builder.Services.AddHostedService(services => services.GetRequiredService<WalCheckpointer>());
+        builder.Services.AddHostedService<DiskWatch>();
         builder.Services.AddHostedService<AbandonedTurnReaper>();
         builder.Services.AddHostedService<ExpirySweeper>();
         builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database");

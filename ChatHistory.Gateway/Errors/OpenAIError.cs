@@ -63,6 +63,14 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
             RetryAfterSeconds = 1,
         };
 
+    public static OpenAIError StorageFull() =>
+        new(StatusCodes.Status507InsufficientStorage, ErrorTypes.Server, "storage_full",
+            "The disk that holds the history is full, so nothing was stored. What is stored can be read and deleted: free space on that disk, or delete sessions. "
+            + "A completion that need not be kept can be asked for with \"store\": false.")
+        {
+            RetryAfterSeconds = 5,
+        };
+
     public static OpenAIError SessionBusy(string sessionId) =>
         new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "session_busy",
             $"Session '{sessionId}' is still answering earlier turns. Wait for them to end, or stop them, then send this one again.", "session_id")

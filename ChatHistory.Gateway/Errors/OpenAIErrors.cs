@@ -62,7 +62,7 @@ internal static partial class OpenAIErrors
     private static OpenAIError FromException(IExceptionHandlerFeature failure, HttpContext context) => failure.Error switch
     {
         OpenAIErrorException known => known.Error,
-        StorageUnavailableException => OpenAIError.StorageUnavailable(),
+        StorageUnavailableException unavailable => unavailable.Error,
         RpcException storage => FromStorage(storage, failure.RouteValues, context),
         BadHttpRequestException bad => FromBadRequest(bad, context),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
@@ -82,7 +82,7 @@ internal static partial class OpenAIErrors
         // The detail begins with the field's name (storage.proto).
         StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail, exception.Status.Detail.Split(' ')[0]),
         StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
-        StatusCode.ResourceExhausted => OpenAIError.StorageUnavailable() with { Status = StatusCodes.Status507InsufficientStorage, Code = "storage_full" },
+        StatusCode.ResourceExhausted => OpenAIError.StorageFull(),
         StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };

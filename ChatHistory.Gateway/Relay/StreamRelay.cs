@@ -1,6 +1,5 @@
 using System.Buffers;
 using ChatHistory.Gateway.Context;
-using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Turns;
@@ -212,7 +211,7 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
         }
         catch (StorageUnavailableException exception)
         {
-            return RelayResult.Failed(OpenAIError.StorageUnavailable(), exception);
+            return RelayResult.Failed(exception.Error, exception);
         }
     }
 }

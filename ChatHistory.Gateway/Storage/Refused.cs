@@ -14,6 +14,7 @@ internal static class Refused
             "The Idempotency-Key was used for a request with another body. A key stands for one request: take a new one for each.",
             "Idempotency-Key", "idempotency_key_reused"),
         Refusal.Types.Reason.Invalid => OpenAIError.InvalidRequest(refusal.Detail),
+        Refusal.Types.Reason.StorageFull => OpenAIError.StorageFull(),
         _ => OpenAIError.StorageUnavailable(),
     };
 }

@@ -11,7 +11,7 @@ namespace ChatHistory.Gateway.Storage;
 /// waiting turns gather and travel together in the next one. Under load many turns share one call and one fsync; a lone turn waits for nobody.
 /// </summary>
 /// <remarks>
-/// Every command is idempotent by the ids it carries. So when a call fails because storage restarts, its commands are sent again,
+/// Every command is idempotent by the ids it carries. So when a call fails because storage restarts, or the disk did not take it, its commands are sent again,
 /// each until its own patience ends; then its caller gets <see cref="StorageUnavailableException"/>.
 /// </remarks>
 internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time, ILogger<WriteBatcher> logger) : BackgroundService
@@ -58,7 +58,10 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
             try
             {
                 await CommitAsync(batch);
-                batch.Clear();
+                if (batch.Count > 0)
+                {
+                    await Task.Delay(s_pauseAfterFailure, time, CancellationToken.None);
+                }
             }
             catch (Exception exception)
             {
@@ -106,15 +109,29 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 
         var reply = await turns.WriteAsync(request, deadline: (time.GetUtcNow() + s_callDeadline).UtcDateTime);
         Debug.Assert(reply.Results.Count == batch.Count, "storage.proto: results[i] belongs to commands[i]");
+        var again = new List<Write>();
         for (var i = 0; i < batch.Count; i++)
         {
-            batch[i].Completion.TrySetResult(reply.Results[i]);
+            // Storage opens its file anew after a write that failed, so the same write may well succeed.
+            if (reply.Results[i].Refusal?.Reason == Refusal.Types.Reason.NotWritten && HasPatience(batch[i]))
+            {
+                again.Add(batch[i]);
+            }
+            else
+            {
+                batch[i].Completion.TrySetResult(reply.Results[i]);
+            }
         }
+
+        batch.Clear();
+        batch.AddRange(again);
     }
+
+    private bool HasPatience(Write write) => time.GetElapsedTime(write.Began) < write.Patience;
 
     private bool GivesUp(Write write, Exception exception)
     {
-        if (time.GetElapsedTime(write.Began) < write.Patience && !(IsOverloaded(exception) && write.CanBeShed))
+        if (HasPatience(write) && !(IsOverloaded(exception) && write.CanBeShed))
         {
             return false;
         }

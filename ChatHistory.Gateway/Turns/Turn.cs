@@ -130,7 +130,7 @@ internal sealed partial class Turn : IAsyncDisposable
         {
             if (refusal.Reason is not (Refusal.Types.Reason.SessionNotFound or Refusal.Types.Reason.MessageNotFound))
             {
-                throw new StorageUnavailableException(refusal.Detail);
+                throw new StorageUnavailableException(refusal.Detail) { Error = Refused.ToError(refusal, SessionId ?? "") };
             }
 
             // The session was deleted while it was being answered: there is nothing left to keep the answer in, and nobody wants it kept.

@@ -231,7 +231,7 @@ internal sealed partial class TurnRunner(
         }
         catch (StorageUnavailableException exception)
         {
-            result = RelayResult.Failed(OpenAIError.StorageUnavailable(), exception);
+            result = RelayResult.Failed(exception.Error, exception);
         }
 
         // Whoever else waits for the end does not wait for this client.

@@ -10,5 +10,7 @@ internal sealed class RevokeApiKeyCommand(string keyId) : WriteCommand
 
     public bool Found { get; private set; }
 
+    public override bool MayUseBallast => true;
+
     public override void Execute(PreparedConnection database, string now) => Found = database.Execute(Revoke, keyId, now) > 0;
 }

@@ -8,9 +8,6 @@ namespace ChatHistory.StorageService.Database;
 /// <summary>The SQLite file: every way in which this service opens it. Nothing is left to a default that a build of SQLite may change.</summary>
 internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposable
 {
-    /// <summary>Older ones can corrupt a file when a checkpoint and a write meet: https://sqlite.org/wal.html#walresetbug</summary>
-    private static readonly Version s_oldestSafeSqlite = new(3, 51, 3);
-
     private const int MaxIdleReaders = 16;
 
     /// <summary>A checkpoint that waits holds up the writer: it had better come again later.</summary>
@@ -43,7 +40,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     private readonly int _busyTimeoutMilliseconds = (int)options.Value.BusyTimeout.TotalMilliseconds;
     private readonly ConcurrentBag<PreparedConnection> _idleReaders = [];
 
-    public string Path { get; } = options.Value.Path;
+    public string Path { get; } = DatabasePath.Resolve(options.Value.Path);
 
     public string WalPath => Path + "-wal";
 
@@ -58,13 +55,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     public PreparedConnection OpenWriter()
     {
         var connection = Open(SqliteOpenMode.ReadWriteCreate);
-        var version = Version.Parse(connection.ServerVersion);
-        if (version < s_oldestSafeSqlite)
-        {
-            throw new DatabaseStartException(
-                $"SQLite {version} is loaded, but versions before {s_oldestSafeSqlite} can corrupt a database in WAL mode. Update the package SQLitePCLRaw.lib.e_sqlite3.");
-        }
-
+        SqliteFloor.Require(Version.Parse(connection.ServerVersion));
         // Only a file that is still empty takes it. 8 KiB holds most messages without an overflow page.
         Set(connection, "page_size", "8192");
         ApplyAndVerify(connection, s_writer);

@@ -1,15 +1,18 @@
 using System.Diagnostics;
 using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
+using Grpc.Core;
 using Microsoft.EntityFrameworkCore;
 
 namespace ChatHistory.StorageService.Database;
 
 /// <summary>Opens the database at start and closes it at the end.</summary>
 /// <remarks>
-/// Start: (1) take the file's lock, (2) open the writer's connection with its settings, (3) migrate, (4) start the writer,
+/// Start: (1) take the file's lock, and give up the ballast if the disk is full, (2) open the writer's connection with its settings,
+/// (3) migrate, behind a copy, (4) start the writer,
 /// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) build EF Core's model before somebody waits for it.
 /// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
 /// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
@@ -19,6 +22,8 @@ internal sealed partial class DatabaseInitializer(
     DatabaseWriter writer,
     DatabaseReadiness readiness,
     WalCheckpointer checkpointer,
+    Ballast ballast,
+    MigrationCopy copies,
     IDbContextFactory<ChatHistoryDbContext> contexts,
     IHostApplicationLifetime lifetime,
     TimeProvider time,
@@ -74,10 +79,11 @@ internal sealed partial class DatabaseInitializer(
         using var activity = StorageTelemetry.Source.StartActivity("storage initialize", ActivityKind.Internal);
         // :: Step 1
         _lock = DatabaseLock.Take(file.Path);
+        ballast.Adopt();
         // :: Step 2: before the migration, because only an empty file takes its page size.
         var connection = file.OpenWriter();
         // :: Step 3
-        var migrations = await DatabaseMigrator.ApplyAsync(file.MigrationConnectionString, cancellationToken);
+        var migrations = await DatabaseMigrator.ApplyAsync(file.MigrationConnectionString, cancellationToken, copies.Make);
         if (migrations.Count > 0)
         {
             Log.Migrated(logger, migrations.Count, migrations[^1]);
@@ -86,19 +92,37 @@ internal sealed partial class DatabaseInitializer(
         // :: Step 4
         writer.Start(connection);
         // :: Step 5
-        var interrupted = await AbandonedTurns.InterruptAsync(writer, UtcText.Of(DateTimeOffset.MaxValue), cancellationToken);
+        var interrupted = await InterruptTurnsAsync(cancellationToken);
         // :: Step 6
         readiness.Ready();
         Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
         // :: Step 7
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+        copies.RemoveOld();
+    }
+
+    private async Task<int> InterruptTurnsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AbandonedTurns.InterruptAsync(writer, isAbandoned: null, cancellationToken);
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.ResourceExhausted)
+        {
+            // What is stored can be read; the reaper marks them when there is room.
+            Log.DiskIsFull(logger, file.Path);
+            return 0;
+        }
     }
 
     private static partial class Log
     {
         [LoggerMessage(LogLevel.Information, "Database {Path} is open after {Milliseconds:0} ms; {Interrupted} turns had been interrupted.")]
         public static partial void Ready(ILogger logger, string path, double milliseconds, int interrupted);
+
+        [LoggerMessage(LogLevel.Error, "The disk of {Path} is full: what is stored can be read, and nothing new is taken. Free space.")]
+        public static partial void DiskIsFull(ILogger logger, string path);
 
         [LoggerMessage(LogLevel.Information, "Applied {Count} migrations, up to {Last}.")]
         public static partial void Migrated(ILogger logger, int count, string last);

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace ChatHistory.StorageService.Database;
 
 /// <summary>
@@ -8,8 +6,6 @@ namespace ChatHistory.StorageService.Database;
 /// </summary>
 internal sealed class DatabaseLock : IDisposable
 {
-    private static readonly HashSet<string> s_networkFileSystems = new(StringComparer.OrdinalIgnoreCase) { "nfs", "nfs4", "cifs", "smb", "smb2", "smb3" };
-
     private readonly FileStream _file;
 
     private DatabaseLock(FileStream file) => _file = file;
@@ -17,8 +13,9 @@ internal sealed class DatabaseLock : IDisposable
     /// <exception cref="DatabaseStartException">The directory cannot be used, or another service owns the database.</exception>
     public static DatabaseLock Take(string databasePath)
     {
-        PrepareDirectory(databasePath);
-        var path = databasePath + ".lock";
+        var realPath = DatabasePath.Resolve(databasePath);
+        PrepareDirectory(databasePath, Path.GetDirectoryName(realPath)!);
+        var path = realPath + ".lock";
         try
         {
             // FileShare.None is flock(LOCK_EX | LOCK_NB) on Unix. The file is never deleted: a lock on a deleted file protects nothing.
@@ -38,25 +35,29 @@ internal sealed class DatabaseLock : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private static void PrepareDirectory(string databasePath)
+    /// <exception cref="DatabaseStartException">It is a network share.</exception>
+    public static void RequireLocal(string fileSystem, string databasePath)
     {
-        var directory = Path.GetDirectoryName(databasePath)!;
+        if (FileSystem.IsNetwork(fileSystem))
+        {
+            throw new DatabaseStartException(
+                $"The database's directory {Path.GetDirectoryName(databasePath)} is a network share ({fileSystem}). SQLite's write-ahead log needs a local disk: "
+                + $"set Database:Path (now {databasePath}) to a file on one.");
+        }
+    }
+
+    private static void PrepareDirectory(string databasePath, string directory)
+    {
         try
         {
-            Directory.CreateDirectory(directory);
+            DatabasePath.CreateFolder(directory);
         }
         catch (Exception exception) when (exception is UnauthorizedAccessException or IOException)
         {
             throw NotWritable(databasePath, exception);
         }
 
-        var fileSystem = new DriveInfo(directory).DriveFormat;
-        if (s_networkFileSystems.Contains(fileSystem))
-        {
-            throw new DatabaseStartException(
-                $"The database's directory {directory} is a network share ({fileSystem}). SQLite's write-ahead log needs a local disk: "
-                + $"set Database:Path (now {databasePath}) to a file on one.");
-        }
+        RequireLocal(FileSystem.Of(directory), databasePath);
     }
 
     private static DatabaseStartException NotWritable(string databasePath, Exception exception) => new(
@@ -64,8 +65,5 @@ internal sealed class DatabaseLock : IDisposable
         + $"Give it to that user (chown -R), run the service as the directory's owner, or set Database:Path (now {databasePath}).",
         exception);
 
-    private static string CurrentUser() => OperatingSystem.IsWindows() ? Environment.UserName : $"uid {GetEffectiveUserId()}";
-
-    [DllImport("libc", EntryPoint = "geteuid")]
-    private static extern uint GetEffectiveUserId();
+    private static string CurrentUser() => OperatingSystem.IsWindows() ? Environment.UserName : $"uid {LibC.EffectiveUserId()}";
 }

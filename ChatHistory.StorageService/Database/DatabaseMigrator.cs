@@ -8,6 +8,7 @@ namespace ChatHistory.StorageService.Database;
 /// <summary>Brings the schema up to date.</summary>
 internal static class DatabaseMigrator
 {
+    /// <param name="beforeChange">Called with the first pending migration, where the file holds an older schema of ours.</param>
     /// <returns>The migrations that were applied.</returns>
     /// <exception cref="DatabaseStartException">The file comes from a newer version of this service, or from another program.</exception>
     /// <remarks>
@@ -16,20 +17,26 @@ internal static class DatabaseMigrator
     /// is always a dead one: it is dropped. Remove when EF Core's lock ends with its holder.
     /// What is pending is found without EF Core, because the usual start has nothing to do and should not wait for the model to be built.
     /// </remarks>
-    public static async Task<IReadOnlyList<string>> ApplyAsync(string connectionString, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<string>> ApplyAsync(string connectionString, CancellationToken cancellationToken, Action<string>? beforeChange = null)
     {
         var known = KnownMigrations();
         var applied = AppliedMigrations(connectionString);
         if (applied.Except(known).FirstOrDefault() is { } newer)
         {
             throw new DatabaseStartException(
-                $"The database ({connectionString}) has the migration '{newer}', which this version of the service does not know. "
-                + "It was written by a newer version: start that one, or restore a backup from before the update.");
+                $"The database ({DataSource(connectionString)}) has the migration '{newer}', which this version of the service does not know. "
+                + "It was written by a newer version: start that one, or put a backup from before the update in its place, "
+                + "such as the copy beside it whose name ends in '.before-' and a migration.");
         }
 
         var pending = known.Except(applied).Order(StringComparer.Ordinal).ToList();
         if (pending.Count > 0)
         {
+            if (applied.Count > 0)
+            {
+                beforeChange?.Invoke(pending[0]);
+            }
+
             await using var context = new ChatHistoryDbContext(new DbContextOptionsBuilder<ChatHistoryDbContext>().UseSqlite(connectionString).Options);
             await context.Database.ExecuteSqlRawAsync("DROP TABLE IF EXISTS \"__EFMigrationsLock\"", cancellationToken);
             await context.Database.MigrateAsync(cancellationToken);
@@ -49,7 +56,7 @@ internal static class DatabaseMigrator
         {
             return HasTable(connection, "users")
                 ? throw new DatabaseStartException(
-                    $"The database ({connectionString}) has a table 'users', but not from this service. "
+                    $"The database ({DataSource(connectionString)}) has a table 'users', but not from this service. "
                     + "Name another file with Database:Path; rows worth keeping can be copied into its tables once they are there.")
                 : [];
         }
@@ -73,4 +80,6 @@ internal static class DatabaseMigrator
         select.Parameters.AddWithValue("$name", name);
         return select.ExecuteScalar() is not null;
     }
+
+    private static string DataSource(string connectionString) => new SqliteConnectionStringBuilder(connectionString).DataSource;
 }

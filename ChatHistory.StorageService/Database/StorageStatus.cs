@@ -18,12 +18,14 @@ internal static class StorageStatus
 
     public static RpcException Unavailable(string why) => new(new Status(StatusCode.Unavailable, why));
 
-    public static RpcException Overloaded(string why) => new(new Status(StatusCode.ResourceExhausted, why));
+    /// <summary>The only RESOURCE_EXHAUSTED of this service: what is full is the disk.</summary>
+    public static RpcException DiskFull() =>
+        new(new Status(StatusCode.ResourceExhausted, "The disk is full: nothing was written. Free space on the database's volume, or delete sessions."));
 
     /// <summary>What the database said. Its own text stays in the log: it may name paths, and constraints may quote values.</summary>
     public static RpcException Of(SqliteException exception) => exception.SqliteErrorCode switch
     {
-        SqliteFull => new RpcException(new Status(StatusCode.ResourceExhausted, "The disk is full: nothing was written. Free space on the database's volume.")),
+        SqliteFull => DiskFull(),
         SqliteBusy => Unavailable("The database is locked by another program; try again."),
         var code => Unavailable($"The database could not be used (SQLite error {code}); nothing was written."),
     };

@@ -66,6 +66,8 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
     /// <summary>Why the message cannot be deleted so.</summary>
     public string? Fault { get; private set; }
 
+    public override bool MayUseBallast => true;
+
     public override void Execute(PreparedConnection database, string now)
     {
         (Missing, Fault) = (null, null);

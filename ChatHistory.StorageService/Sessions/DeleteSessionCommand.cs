@@ -34,6 +34,8 @@ internal sealed class DeleteSessionCommand(string sessionId, UserScope scope) : 
 
     public bool Found { get; private set; }
 
+    public override bool MayUseBallast => true;
+
     public override void Execute(PreparedConnection database, string now)
     {
         using (var reader = database.Query(Exists, sessionId, scope.Owner))

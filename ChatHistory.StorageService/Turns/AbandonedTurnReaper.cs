@@ -7,7 +7,7 @@ namespace ChatHistory.StorageService.Turns;
 
 /// <summary>Looks for abandoned turns while the service runs, so that a killed gateway leaves none in progress for ever.</summary>
 internal sealed partial class AbandonedTurnReaper(
-    DatabaseWriter writer, DatabaseReadiness readiness, IOptions<TurnOptions> options, TimeProvider time, ILogger<AbandonedTurnReaper> logger) : BackgroundService
+    DatabaseWriter writer, TurnLeases leases, DatabaseReadiness readiness, IOptions<TurnOptions> options, TimeProvider time, ILogger<AbandonedTurnReaper> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -22,7 +22,8 @@ internal sealed partial class AbandonedTurnReaper(
 
             try
             {
-                var interrupted = await AbandonedTurns.InterruptAsync(writer, UtcText.Of(time.GetUtcNow() - abandonedAfter), stoppingToken);
+                var interrupted = await AbandonedTurns.InterruptAsync(writer, id => leases.IsOlderThan(abandonedAfter, id), stoppingToken);
+                leases.ForgetOlderThan(abandonedAfter * 2);
                 if (interrupted > 0)
                 {
                     Log.Interrupted(logger, interrupted, abandonedAfter.TotalSeconds);

@@ -8,14 +8,15 @@ internal static class AbandonedTurns
 {
     private const int PerTransaction = 200;
 
-    /// <summary>Marks turns as interrupted whose last write is older than <paramref name="before"/>; their partial answers stay.</summary>
+    /// <summary>Marks turns in progress as interrupted; their partial answers stay.</summary>
+    /// <param name="isAbandoned">Asked on the writer's thread, by the answer's id; null for all.</param>
     /// <returns>How many.</returns>
-    public static async Task<int> InterruptAsync(DatabaseWriter writer, string before, CancellationToken cancellationToken)
+    public static async Task<int> InterruptAsync(DatabaseWriter writer, Func<string, bool>? isAbandoned, CancellationToken cancellationToken)
     {
         var all = 0;
         while (true)
         {
-            var command = new InterruptCommand(before);
+            var command = new InterruptCommand(isAbandoned);
             await writer.RunAsync(command, cancellationToken);
             all += command.Interrupted;
             if (command.Interrupted < PerTransaction)
@@ -25,23 +26,28 @@ internal static class AbandonedTurns
         }
     }
 
-    private sealed class InterruptCommand(string before) : WriteCommand
+    private sealed class InterruptCommand(Func<string, bool>? isAbandoned) : WriteCommand
     {
-        private const string Select =
-            "SELECT session_id, message_id FROM messages WHERE status = 'in_progress' AND updated_at < ?1 ORDER BY updated_at LIMIT ?2";
+        private const string Select = "SELECT session_id, message_id FROM messages WHERE status = 'in_progress' ORDER BY updated_at";
 
         private const string Interrupt = "UPDATE messages SET status = 'interrupted', updated_at = ?2 WHERE message_id = ?1";
 
         public int Interrupted { get; private set; }
 
+        public override bool MayUseBallast => true;
+
         public override void Execute(PreparedConnection database, string now)
         {
             var abandoned = new List<(string SessionId, string MessageId)>();
-            using (var reader = database.Query(Select, before, PerTransaction))
+            using (var reader = database.Query(Select))
             {
-                while (reader.Read())
+                while (abandoned.Count < PerTransaction && reader.Read())
                 {
-                    abandoned.Add((reader.GetString(0), reader.GetString(1)));
+                    var messageId = reader.GetString(1);
+                    if (isAbandoned?.Invoke(messageId) != false)
+                    {
+                        abandoned.Add((reader.GetString(0), messageId));
+                    }
                 }
             }
 

@@ -35,6 +35,8 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
 
     public override string Operation => "complete_turn";
 
+    public override bool MayUseBallast => true;
+
     protected override WriteResult Write(PreparedConnection database, string now)
     {
         if (OpenTurn.Find(database, end.SessionId, end.AnswerMessageId) is not { } turn || !Scope.Allows(turn.UserId))

@@ -43,14 +43,21 @@ internal sealed partial class ExpirySweeper(
 
     private sealed class SweepCommand(TurnOptions options) : WriteCommand
     {
-        // Message ids of answers are UUIDv7: their text sorts by time.
+        // Message ids of answers are UUIDv7: their text sorts by time. By the gateway's time: where the clocks differ, an answer may look old
+        // that is still being given.
         private const string SweepFrames =
-            "DELETE FROM frames WHERE rowid IN (SELECT rowid FROM frames WHERE message_id < ?1 LIMIT ?2)";
+            """
+            DELETE FROM frames WHERE rowid IN (
+                SELECT rowid FROM frames
+                WHERE message_id < ?1 AND message_id NOT IN (SELECT message_id FROM messages WHERE status = 'in_progress') LIMIT ?2)
+            """;
 
         private const string SweepKeys =
             "DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 LIMIT ?2)";
 
         public int Removed { get; private set; }
+
+        public override bool MayUseBallast => true;
 
         public override void Execute(PreparedConnection database, string now)
         {

@@ -2,6 +2,7 @@ using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Sessions;
+using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
@@ -12,8 +13,9 @@ namespace ChatHistory.StorageService.Turns;
 
 /// <summary>The hot path: many turns' commands in one call, one transaction, one answer.</summary>
 internal sealed class TurnsService(
-    DatabaseWriter writer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts, TimeProvider time) : Storage.V1.Turns.TurnsBase
+    DatabaseWriter writer, TurnLeases leases, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts, TimeProvider time) : Storage.V1.Turns.TurnsBase
 {
+    private const int SqliteFull = 13;
     private const int SqliteConstraint = 19;
 
     public override async Task<WriteReply> Write(WriteRequest request, ServerCallContext context)
@@ -26,6 +28,7 @@ internal sealed class TurnsService(
             if (TurnCommands.TryParse(request.Commands[i], out commands[i], out var refused))
             {
                 (commands[i] as BeginTurnCommand)?.ReadAhead(file);
+                leases.Renew(request.Commands[i].BeginTurn?.AnswerMessageId ?? request.Commands[i].Checkpoint?.AnswerMessageId);
             }
             else
             {
@@ -80,6 +83,8 @@ internal sealed class TurnsService(
     {
         { Failure: SqliteException { SqliteErrorCode: SqliteConstraint } } =>
             TurnCommand.Invalid("an id is already in use, or a column refuses its value"),
+        { Failure: DiskFullException or SqliteException { SqliteErrorCode: SqliteFull } } =>
+            TurnCommand.Refuse(Refusal.Types.Reason.StorageFull, "The disk is full."),
         { Failure: not null } => TurnCommand.Refuse(Refusal.Types.Reason.NotWritten, "The database could not be written."),
         AppendMessageCommand { StoredMessageId: { } messageId } => await FindStoredAsync(messageId, cancellationToken),
         _ => command.Result,

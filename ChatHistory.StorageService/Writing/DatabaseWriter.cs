@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Space;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Options;
 
@@ -13,10 +14,12 @@ namespace ChatHistory.StorageService.Writing;
 /// A thread and not a task, because SQLite has no asynchronous I/O: each commit blocks for an fsync.
 /// If a command fails, the transaction is rolled back and each command is run in one of its own, so that only the guilty one fails.
 /// If a COMMIT fails, nothing is acknowledged and the connection is opened anew: after a failed fsync nobody knows what is on disk.
+/// If the disk is full, the ballast is given up, and only what may use it is written.
 /// </remarks>
 internal sealed partial class DatabaseWriter(
     DatabaseFile file,
     WalCheckpointer checkpointer,
+    Ballast ballast,
     StorageMetrics metrics,
     IOptions<WriterOptions> options,
     TimeProvider time,
@@ -33,15 +36,17 @@ internal sealed partial class DatabaseWriter(
     private readonly int _maxBatch = options.Value.MaxBatch;
     private readonly long _maxQueuedBytes = options.Value.MaxQueuedBytes;
     private readonly List<Call> _calls = [];
+    private readonly List<WriteCommand> _batch = [];
     private PreparedConnection? _connection;
     private Thread? _thread;
     private long _queuedBytes;
-    private volatile bool _lastBatchFailed;
+    private volatile WriterTrouble _trouble;
     private volatile bool _stopping;
 
     public bool IsAlive => _thread is { IsAlive: true };
 
-    public bool LastBatchFailed => _lastBatchFailed;
+    /// <summary>What was wrong with the last write. <see cref="DiskWatch"/> tries again until it is right.</summary>
+    public WriterTrouble Trouble => _trouble;
 
     public void Start(PreparedConnection connection)
     {
@@ -76,6 +81,8 @@ internal sealed partial class DatabaseWriter(
                 return;
             case SqliteException exception:
                 throw StorageStatus.Of(exception);
+            case DiskFullException:
+                throw StorageStatus.DiskFull();
             default:
                 throw StorageStatus.Unavailable("The change could not be written.");
         }
@@ -85,14 +92,14 @@ internal sealed partial class DatabaseWriter(
     /// Writes commands in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
     /// why one is not. Cancellation ends the waiting, not the writing.
     /// </summary>
-    /// <exception cref="Grpc.Core.RpcException">Nothing was written: RESOURCE_EXHAUSTED when too much waits, UNAVAILABLE when stopping.</exception>
+    /// <exception cref="Grpc.Core.RpcException">Nothing was written: UNAVAILABLE when too much waits, or when stopping.</exception>
     public Task RunAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)
     {
         var call = new Call(commands);
         if (Interlocked.Add(ref _queuedBytes, call.Size) > _maxQueuedBytes)
         {
             Interlocked.Add(ref _queuedBytes, -call.Size);
-            throw StorageStatus.Overloaded("Too many bytes wait to be written; try again later.");
+            throw StorageStatus.Unavailable("Too many bytes wait to be written; try again later.");
         }
 
         if (!_queue.Writer.TryWrite(call))
@@ -100,7 +107,7 @@ internal sealed partial class DatabaseWriter(
             Interlocked.Add(ref _queuedBytes, -call.Size);
             throw _stopping
                 ? StorageStatus.Unavailable("The storage service is stopping.")
-                : StorageStatus.Overloaded("Too many calls wait to be written; try again later.");
+                : StorageStatus.Unavailable("Too many calls wait to be written; try again later.");
         }
 
         return call.Done.Task.WaitAsync(cancellationToken);
@@ -110,14 +117,13 @@ internal sealed partial class DatabaseWriter(
     {
         while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
         {
-            var commands = 0;
-            while (commands < _maxBatch && _queue.Reader.TryRead(out var call))
+            while (_batch.Count < _maxBatch && _queue.Reader.TryRead(out var call))
             {
                 _calls.Add(call);
-                commands += call.Commands.Count;
+                _batch.AddRange(call.Commands);
             }
 
-            Write(commands);
+            Write();
             foreach (var call in _calls)
             {
                 Interlocked.Add(ref _queuedBytes, -call.Size);
@@ -125,13 +131,21 @@ internal sealed partial class DatabaseWriter(
             }
 
             _calls.Clear();
+            _batch.Clear();
         }
     }
 
-    private void Write(int count)
+    private void Write()
     {
         var started = time.GetTimestamp();
         var now = UtcText.Of(time.GetUtcNow());
+        if (ballast.IsReleased)
+        {
+            // Together they would only fail together.
+            WriteOneByOne(now);
+            return;
+        }
+
         try
         {
             _connection ??= file.OpenWriter();
@@ -139,24 +153,21 @@ internal sealed partial class DatabaseWriter(
         }
         catch (Exception exception)
         {
-            FailAll(exception);
+            FailAll(exception, now);
             return;
         }
 
         try
         {
-            foreach (var call in _calls)
+            foreach (var command in _batch)
             {
-                foreach (var command in call.Commands)
-                {
-                    command.Execute(_connection, now);
-                }
+                command.Execute(_connection, now);
             }
         }
         catch (Exception exception)
         {
             RollBack();
-            Log.BatchFailed(logger, exception, count);
+            Log.BatchFailed(logger, exception, _batch.Count);
             WriteOneByOne(now);
             return;
         }
@@ -167,29 +178,43 @@ internal sealed partial class DatabaseWriter(
         }
         catch (Exception exception)
         {
-            FailAll(exception);
+            FailAll(exception, now);
             return;
         }
 
-        _lastBatchFailed = false;
-        metrics.Committed(count, time.GetElapsedTime(started));
-        checkpointer.Committed(count, _calls.Sum(call => call.Size));
+        Committed(_batch.Count, _batch.Sum(command => (long)command.Size), started);
     }
 
     private void WriteOneByOne(string now)
     {
-        foreach (var command in _calls.SelectMany(call => call.Commands))
+        Exception? ofTheDisk = null;
+        foreach (var command in _batch)
         {
-            command.Failure = WriteAlone(command, now);
+            // What failed for one because of the disk fails for all: trying each would only keep their callers waiting.
+            command.Failure = ofTheDisk ?? WriteAlone(command, now);
             if (command.Failure is not null)
             {
-                RollBack();
                 Log.CommandFailed(logger, command.Failure, command.GetType().Name);
+                ofTheDisk = TroubleOf(command.Failure) is WriterTrouble.Disk or WriterTrouble.Locked ? command.Failure : null;
             }
         }
     }
 
     private Exception? WriteAlone(WriteCommand command, string now)
+    {
+        if (ballast.IsReleased && !command.MayUseBallast)
+        {
+            _trouble = WriterTrouble.DiskFull;
+            return new DiskFullException();
+        }
+
+        var failure = TryWriteAlone(command, now);
+        return failure is not null && TroubleOf(failure) == WriterTrouble.DiskFull && ballast.Release() && command.MayUseBallast
+            ? TryWriteAlone(command, now)
+            : failure;
+    }
+
+    private Exception? TryWriteAlone(WriteCommand command, string now)
     {
         var started = time.GetTimestamp();
         try
@@ -200,8 +225,8 @@ internal sealed partial class DatabaseWriter(
         }
         catch (Exception exception)
         {
-            _lastBatchFailed = IsOfTheDisk(exception);
-            return exception;
+            RollBack();
+            return Failed(exception);
         }
 
         try
@@ -210,27 +235,46 @@ internal sealed partial class DatabaseWriter(
         }
         catch (Exception exception)
         {
-            _lastBatchFailed = true;
             CloseConnection();
-            return exception;
+            return Failed(exception);
         }
 
-        _lastBatchFailed = false;
-        metrics.Committed(1, time.GetElapsedTime(started));
-        checkpointer.Committed(1, command.Size);
+        Committed(1, command.Size, started);
         return null;
     }
 
-    private void FailAll(Exception exception)
+    private void Committed(int commands, long bytes, long started)
     {
-        _lastBatchFailed = true;
+        // While the ballast is given up, a delete that worked does not say that there is room.
+        _trouble = ballast.IsReleased ? WriterTrouble.DiskFull : WriterTrouble.None;
+        metrics.Committed(commands, time.GetElapsedTime(started));
+        checkpointer.Committed(commands, bytes);
+    }
+
+    private Exception Failed(Exception exception)
+    {
+        var trouble = TroubleOf(exception);
+        // What is wrong with one command says nothing about the disk.
+        _trouble = trouble == WriterTrouble.None ? _trouble : trouble;
+        return exception;
+    }
+
+    private void FailAll(Exception exception, string now)
+    {
         Log.CommitFailed(logger, exception);
-        foreach (var command in _calls.SelectMany(call => call.Commands))
+        CloseConnection();
+        if (TroubleOf(exception) == WriterTrouble.DiskFull)
+        {
+            // Perhaps some fit, or may use the ballast.
+            WriteOneByOne(now);
+            return;
+        }
+
+        _trouble = TroubleOf(exception) is var trouble and not WriterTrouble.None ? trouble : WriterTrouble.Disk;
+        foreach (var command in _batch)
         {
             command.Failure = exception;
         }
-
-        CloseConnection();
     }
 
     private void RollBack()
@@ -261,8 +305,17 @@ internal sealed partial class DatabaseWriter(
         _connection = null;
     }
 
-    /// <summary>True for what is wrong with the disk or the file; false for what is wrong with one command.</summary>
-    private static bool IsOfTheDisk(Exception exception) => exception is SqliteException { SqliteErrorCode: not 19 } or DatabaseStartException;
+    /// <summary>What a failure says about the disk or the file; none for what is wrong with one command.</summary>
+    private WriterTrouble TroubleOf(Exception exception) => exception switch
+    {
+        _ when ballast.SaysDiskIsFull(exception) => WriterTrouble.DiskFull,
+        // SQLITE_BUSY, SQLITE_LOCKED
+        SqliteException { SqliteErrorCode: 5 or 6 } => WriterTrouble.Locked,
+        // SQLITE_ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE
+        SqliteException { SqliteErrorCode: 1 or 18 or 19 or 20 or 25 } => WriterTrouble.None,
+        SqliteException or DatabaseStartException => WriterTrouble.Disk,
+        _ => WriterTrouble.None,
+    };
 
     private sealed class Call(IReadOnlyList<WriteCommand> commands)
     {

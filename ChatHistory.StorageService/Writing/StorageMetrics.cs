@@ -31,4 +31,10 @@ internal sealed class StorageMetrics
 
     public void ObserveLog(Func<long> bytes) =>
         _meter.CreateObservableGauge("chathistory.storage.wal.size", bytes, "By", "Size of the write-ahead log's file.");
+
+    public void ObserveBallast(Func<long> bytes) =>
+        _meter.CreateObservableGauge("chathistory.storage.ballast.size", bytes, "By", "Disk space held back for deleting; 0 while it is given up.");
+
+    public void ObserveFreeSpace(Func<long> bytes) =>
+        _meter.CreateObservableGauge("chathistory.storage.disk.free", bytes, "By", "Free space on the database's disk.");
 }

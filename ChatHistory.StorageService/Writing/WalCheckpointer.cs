@@ -1,4 +1,5 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Space;
 using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Writing;
@@ -7,7 +8,7 @@ namespace ChatHistory.StorageService.Writing;
 /// Copies the write-ahead log into the database on a connection of its own, so that the writer never stops for it:
 /// after every few megabytes, and when writing pauses.
 /// </summary>
-internal sealed partial class WalCheckpointer(DatabaseFile file, StorageMetrics metrics, TimeProvider time, ILogger<WalCheckpointer> logger) : BackgroundService
+internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast, StorageMetrics metrics, TimeProvider time, ILogger<WalCheckpointer> logger) : BackgroundService
 {
     private const int CommandsPerCheckpoint = 500;
     private const long BytesPerCheckpoint = 4L * 1024 * 1024;
@@ -90,6 +91,12 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, StorageMetrics 
                     Log.Failed(logger, exception);
                     connection?.Dispose();
                     connection = null;
+                    // Nothing may be written any more that would bring us back here.
+                    Interlocked.Increment(ref _commands);
+                    if (ballast.SaysDiskIsFull(exception))
+                    {
+                        ballast.Release();
+                    }
                 }
             }
         }

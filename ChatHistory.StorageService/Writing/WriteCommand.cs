@@ -15,6 +15,9 @@ internal abstract class WriteCommand
     /// <summary>About how many bytes it puts into the queue and into the log.</summary>
     public virtual int Size => 256;
 
+    /// <summary>True for what deletes or ends something: it is written also when the disk is full, into the space held back for it.</summary>
+    public virtual bool MayUseBallast => false;
+
     /// <summary>Runs on the writer's thread.</summary>
     /// <param name="database">The writer's connection, inside a transaction.</param>
     /// <param name="now">The transaction's time, as the database holds times.</param>

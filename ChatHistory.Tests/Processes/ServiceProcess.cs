@@ -35,10 +35,13 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
 
     public string Output => string.Join('\n', _output);
 
+    /// <summary>What the next start is put behind, such as strace with its options.</summary>
+    public IReadOnlyList<string> Launcher { get; set; } = [];
+
     /// <summary>Starts a service and waits until it listens on as many addresses as it has endpoints.</summary>
-    public static async Task<ServiceProcess> StartAsync(string project, Dictionary<string, string> settings)
+    public static async Task<ServiceProcess> StartAsync(string project, Dictionary<string, string> settings, params string[] launcher)
     {
-        var service = new ServiceProcess(project, settings);
+        var service = new ServiceProcess(project, settings) { Launcher = launcher };
         await service.StartAsync();
         return service;
     }
@@ -50,6 +53,25 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
         service.Launch(_ => { });
         await service._process.WaitForExitAsync().WaitAsync(s_timeout);
         return (service._process.ExitCode, service.Output);
+    }
+
+    /// <summary>Starts the storage service and returns as soon as it is time for something, which may be before it listens.</summary>
+    /// <param name="isTime">Asked again and again, with whether the database is open.</param>
+    public static async Task<ServiceProcess> LaunchAsync(string project, Dictionary<string, string> settings, Func<bool, bool> isTime)
+    {
+        var service = new ServiceProcess(project, settings);
+        var isReady = false;
+        service.Launch(line => isReady |= line.Contains(" is open after ", StringComparison.Ordinal));
+        var began = Stopwatch.GetTimestamp();
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
+        while (!isTime(Volatile.Read(ref isReady)))
+        {
+            Assert.False(service._process.HasExited, service.Output);
+            Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromMinutes(10), service.Output);
+            await pause.WaitForNextTickAsync();
+        }
+
+        return service;
     }
 
     /// <summary>SIGKILL: no handler runs, nothing is flushed.</summary>
@@ -132,9 +154,10 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
 
     private void Launch(Action<string> read)
     {
+        string[] command = [.. Launcher, "dotnet", Binary(_project)];
         _process = new Process
         {
-            StartInfo = new ProcessStartInfo("dotnet", [Binary(_project)])
+            StartInfo = new ProcessStartInfo(command[0], command[1..])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

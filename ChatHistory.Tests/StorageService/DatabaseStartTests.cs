@@ -68,6 +68,93 @@ public sealed class DatabaseStartTests
     }
 
     [Fact]
+    public void SecondOwner_ByAnotherWayToTheSameFile_IsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var (linkToFile, linkToFolder) = (Path.Combine(folder.Path, "link.db"), Path.Combine(folder.Path, "elsewhere"));
+        Directory.CreateDirectory(Path.Combine(folder.Path, "real"));
+        var real = Path.Combine(folder.Path, "real", "chat.db");
+        // The file itself is not there yet.
+        File.CreateSymbolicLink(linkToFile, real);
+        Directory.CreateSymbolicLink(linkToFolder, Path.Combine(folder.Path, "real"));
+        using var first = DatabaseLock.Take(real);
+
+        foreach (var other in new[] { linkToFile, Path.Combine(linkToFolder, "chat.db"), Path.Combine(folder.Path, "real", "..", "real", "chat.db") })
+        {
+            var refused = Assert.Throws<DatabaseStartException>(() => DatabaseLock.Take(other));
+            Assert.Contains("another storage service owns", refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void OldSqlite_IsRefusedAndTheLoadedOneIsNot()
+    {
+        var refused = Assert.Throws<DatabaseStartException>(() => SqliteFloor.Require(new Version(3, 51, 2)));
+
+        Assert.Equal(
+            "SQLite 3.51.2 is loaded, but versions before 3.51.3 can corrupt a database in WAL mode. Update the package SQLitePCLRaw.lib.e_sqlite3.",
+            refused.Message);
+        using var folder = new TemporaryFolder();
+        using var database = OtherTool.Open(folder.DatabasePath);
+        SqliteFloor.Require(Version.Parse(database.ServerVersion));
+    }
+
+    [Theory]
+    [InlineData("/data", "nfs4")]
+    [InlineData("/data/local/db", "ext4")]
+    [InlineData("/data/localities", "nfs4")]
+    [InlineData("/mnt/c/Users/ada", "9p")]
+    [InlineData("/home/ada/remote", "fuse.sshfs")]
+    [InlineData("/srv/my share/db", "cifs")]
+    [InlineData("/opt", "overlay")]
+    public void FileSystem_IsTheOneThatIsMountedNearest(string folder, string fileSystem)
+    {
+        string[] mounts =
+        [
+            "22 1 0:21 / / rw,relatime - ext3 /dev/root rw",
+            "23 1 0:22 / / rw,relatime master:1 shared:2 - overlay overlay rw,lowerdir=/a - b",
+            "30 23 0:45 / /data rw,relatime shared:3 - nfs4 server:/export rw,vers=4.2",
+            "31 30 8:1 / /data/local rw - ext4 /dev/sda1 rw",
+            "32 23 0:50 / /mnt/c rw,noatime - 9p C:\\134 rw,aname=drvfs",
+            "33 23 0:51 / /home/ada/remote rw - fuse.sshfs ada@host:/ rw,user_id=1000",
+            "34 23 0:52 / /srv/my\\040share rw - cifs //host/share rw",
+            "nonsense",
+        ];
+
+        Assert.Equal(fileSystem, FileSystem.Find(mounts, folder));
+    }
+
+    [Theory]
+    [InlineData("nfs", true)]
+    [InlineData("NFS4", true)]
+    [InlineData("cifs", true)]
+    [InlineData("smb3", true)]
+    [InlineData("9p", true)]
+    [InlineData("fuse.sshfs", true)]
+    [InlineData("ceph", true)]
+    [InlineData("ext4", false)]
+    [InlineData("overlay", false)]
+    [InlineData("virtiofs", false)]
+    public void NetworkShare_IsRefusedWithARemedy(string fileSystem, bool refused)
+    {
+        var failure = Record.Exception(() => DatabaseLock.RequireLocal(fileSystem, "/data/db/chat.db"));
+
+        var expected = $"The database's directory /data/db is a network share ({fileSystem}). SQLite's write-ahead log needs a local disk: set Database:Path (now /data/db/chat.db) to a file on one.";
+        Assert.Equal(refused ? expected : null, failure?.Message);
+    }
+
+    [Fact]
+    public void FileSystemOfThisMachine_IsKnownAndLocal()
+    {
+        using var folder = new TemporaryFolder();
+
+        var name = FileSystem.Of(folder.Path);
+
+        Assert.NotEqual("", name);
+        Assert.False(FileSystem.IsNetwork(name), name);
+    }
+
+    [Fact]
     public void UnusableDirectory_IsNamedWithUserAndRemedy()
     {
         using var folder = new TemporaryFolder();
@@ -97,7 +184,10 @@ public sealed class DatabaseStartTests
         var refused = await Assert.ThrowsAsync<DatabaseStartException>(
             () => DatabaseMigrator.ApplyAsync($"Data Source={folder.DatabasePath}", CancellationToken.None));
 
-        Assert.Contains("29990101000000_Future", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(
+            $"The database ({folder.DatabasePath}) has the migration '29990101000000_Future', which this version of the service does not know. It was written by a newer "
+            + "version: start that one, or put a backup from before the update in its place, such as the copy beside it whose name ends in '.before-' and a migration.",
+            refused.Message);
     }
 
     [Fact]
@@ -174,14 +264,18 @@ public sealed class DatabaseStartTests
         Assert.Equal(["user: one", "assistant: 1", "user: two", "assistant: 2, so far so good"], await storage.TranscriptAsync(talking.SessionId));
     }
 
-    internal static Task<ServiceProcess> StartProcessAsync(TemporaryFolder folder) =>
-        ServiceProcess.StartAsync("ChatHistory.StorageService", new Dictionary<string, string>
-        {
-            ["Kestrel__Endpoints__grpc__Url"] = "http://127.0.0.1:0",
-            ["Kestrel__Endpoints__http__Url"] = "http://127.0.0.1:0",
-            ["Database__Path"] = folder.DatabasePath,
-            ["Logs__Directory"] = Path.Combine(folder.Path, "logs"),
-        });
+    internal static Task<ServiceProcess> StartProcessAsync(TemporaryFolder folder, params string[] launcher) =>
+        ServiceProcess.StartAsync("ChatHistory.StorageService", SettingsOf(folder), launcher);
+
+    internal static Dictionary<string, string> SettingsOf(TemporaryFolder folder) => new()
+    {
+        ["Kestrel__Endpoints__grpc__Url"] = "http://127.0.0.1:0",
+        ["Kestrel__Endpoints__http__Url"] = "http://127.0.0.1:0",
+        ["Database__Path"] = folder.DatabasePath,
+        ["Logs__Directory"] = Path.Combine(folder.Path, "logs"),
+        // Tests look at what lies beside the database.
+        ["Database__BallastBytes"] = "0",
+    };
 
     internal static async Task WaitUntilHealthyAsync(ServiceProcess service)
     {

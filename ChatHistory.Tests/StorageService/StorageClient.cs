@@ -11,5 +11,11 @@ internal sealed class StorageClient(Uri address) : IDisposable
     public async Task<IReadOnlyList<WriteResult>> WriteAsync(params WriteCommand[] commands) =>
         (await new Turns.TurnsClient(_channel).WriteAsync(new WriteRequest { Commands = { commands } })).Results;
 
+    public async Task DeleteSessionAsync(string sessionId) =>
+        await new Sessions.SessionsClient(_channel).DeleteAsync(new DeleteSessionRequest { Scope = Wire.Everyone, SessionId = sessionId });
+
+    public async Task<IReadOnlyList<Message>> ListAsync(string sessionId) =>
+        (await new Sessions.SessionsClient(_channel).ListMessagesAsync(new ListMessagesRequest { Scope = Wire.Everyone, SessionId = sessionId, Limit = 1000 })).Messages;
+
     public void Dispose() => _channel.Dispose();
 }
