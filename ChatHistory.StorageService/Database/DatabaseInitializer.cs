@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatHistory.StorageService.Backups;
 using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Users;
@@ -9,7 +10,7 @@ namespace ChatHistory.StorageService.Database;
 
 /// <summary>Opens the database at start and closes it at the end.</summary>
 /// <remarks>
-/// Start: (1) take the file's lock, (2) open the writer's connection with its settings, (3) migrate, (4) start the writer,
+/// Start: (1) take the file's lock, and end a restore that was cut off, (2) open the writer's connection with its settings, (3) migrate, (4) start the writer,
 /// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) build EF Core's model before somebody waits for it.
 /// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
 /// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
@@ -74,6 +75,11 @@ internal sealed partial class DatabaseInitializer(
         using var activity = StorageTelemetry.Source.StartActivity("storage initialize", ActivityKind.Internal);
         // :: Step 1
         _lock = DatabaseLock.Take(file.Path);
+        if (new DatabaseSwap(file.Path).Settle())
+        {
+            Log.RestoreEnded(logger, file.Path);
+        }
+
         // :: Step 2: before the migration, because only an empty file takes its page size.
         var connection = file.OpenWriter();
         // :: Step 3
@@ -97,6 +103,9 @@ internal sealed partial class DatabaseInitializer(
 
     private static partial class Log
     {
+        [LoggerMessage(LogLevel.Warning, "A restore had been cut off after its decisive step. It is ended now: {Path} is the restored database.")]
+        public static partial void RestoreEnded(ILogger logger, string path);
+
         [LoggerMessage(LogLevel.Information, "Database {Path} is open after {Milliseconds:0} ms; {Interrupted} turns had been interrupted.")]
         public static partial void Ready(ILogger logger, string path, double milliseconds, int interrupted);
 

@@ -38,6 +38,9 @@ internal static class DatabaseMigrator
         return pending;
     }
 
+    /// <summary>A migration of the database that this version does not know; null when there is none.</summary>
+    public static string? Newer(IEnumerable<string> applied) => applied.Except(KnownMigrations()).FirstOrDefault();
+
     private static List<string> KnownMigrations() =>
         [.. typeof(DatabaseMigrator).Assembly.GetTypes().Select(type => type.GetCustomAttribute<MigrationAttribute>()?.Id).OfType<string>()];
 
@@ -45,17 +48,24 @@ internal static class DatabaseMigrator
     {
         using var connection = new SqliteConnection(connectionString);
         connection.Open();
+        return Applied(connection);
+    }
+
+    /// <summary>The migrations that a database has, in their order.</summary>
+    /// <exception cref="DatabaseStartException">It is another program's.</exception>
+    public static List<string> Applied(SqliteConnection connection)
+    {
         if (!HasTable(connection, "__EFMigrationsHistory"))
         {
             return HasTable(connection, "users")
                 ? throw new DatabaseStartException(
-                    $"The database ({connectionString}) has a table 'users', but not from this service. "
+                    $"The database ({connection.ConnectionString}) has a table 'users', but not from this service. "
                     + "Name another file with Database:Path; rows worth keeping can be copied into its tables once they are there.")
                 : [];
         }
 
         using var select = connection.CreateCommand();
-        select.CommandText = "SELECT MigrationId FROM __EFMigrationsHistory";
+        select.CommandText = "SELECT MigrationId FROM __EFMigrationsHistory ORDER BY MigrationId";
         using var reader = select.ExecuteReader();
         var applied = new List<string>();
         while (reader.Read())
