@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.ApiReference;
+using ChatHistory.Gateway.Backups;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Conversations;
@@ -124,6 +125,7 @@ internal static class GatewayServices
         app.MapRuns();
         app.MapHistory();
         app.MapAdminKeys();
+        app.MapBackups();
         app.MapApiReference();
         return app;
     }

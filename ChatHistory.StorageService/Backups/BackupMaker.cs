@@ -143,7 +143,7 @@ internal sealed partial class BackupMaker(
         SqliteException { SqliteErrorCode: 13 } => new BackupException(
             Grpc.Core.StatusCode.ResourceExhausted, $"The disk of {folder.Path} is full: no backup was made. Free some room, or set Backup:Directory to another disk.", exception),
         _ => new BackupException(
-            Grpc.Core.StatusCode.Unavailable, $"No backup could be made in {folder.Path}: {exception.Message}", exception),
+            Grpc.Core.StatusCode.Internal, $"No backup could be made in {folder.Path}: {exception.Message}", exception),
     };
 
     // A clock that was set back: the backup was made just now, as far as anybody can tell.

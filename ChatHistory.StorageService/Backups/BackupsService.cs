@@ -70,7 +70,7 @@ internal sealed class BackupsService(BackupFolder folder, BackupMaker maker, Onl
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw StorageStatus.Unavailable($"The backup's file could not be used: {exception.Message}");
+            throw new RpcException(new Status(StatusCode.Internal, $"The backup's file could not be used: {exception.Message}"));
         }
     }
 }

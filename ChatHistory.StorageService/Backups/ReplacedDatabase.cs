@@ -1,13 +1,12 @@
 using ChatHistory.StorageService.Database;
 using Microsoft.Data.Sqlite;
-using Microsoft.Extensions.Options;
 
 namespace ChatHistory.StorageService.Backups;
 
 /// <summary>Makes a backup of the database that a restore has replaced. Sound or not, it is kept: it may be all that there is of the last day.</summary>
-internal sealed class ReplacedDatabase(BackupFolder folder, BackupMaker maker, IOptions<DatabaseOptions> database, TimeProvider time)
+internal sealed class ReplacedDatabase(BackupFolder folder, BackupMaker maker, DatabaseFile file, TimeProvider time)
 {
-    private readonly DatabaseSwap _swap = new(database.Value.Path);
+    private readonly DatabaseSwap _swap = new(file.Path);
 
     /// <summary>Lists it if there is one. The caller has the turn, and the swap is settled.</summary>
     public async Task<BackupManifest?> ListAsync(CancellationToken cancellationToken)

@@ -40,7 +40,7 @@ internal static class RestoreCommand
 
     private static async Task RestoreAsync(IServiceProvider services, string what)
     {
-        var path = services.GetRequiredService<IOptions<DatabaseOptions>>().Value.Path;
+        var path = services.GetRequiredService<DatabaseFile>().Path;
         var folder = services.GetRequiredService<BackupFolder>();
         var replaced = services.GetRequiredService<ReplacedDatabase>();
         var revoked = services.GetRequiredService<RevokedKeys>();

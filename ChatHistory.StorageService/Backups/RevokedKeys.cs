@@ -1,7 +1,6 @@
 using System.Text;
 using ChatHistory.StorageService.Database;
 using Microsoft.Data.Sqlite;
-using Microsoft.Extensions.Options;
 
 namespace ChatHistory.StorageService.Backups;
 
@@ -15,7 +14,7 @@ namespace ChatHistory.StorageService.Backups;
 /// </code>
 /// The database is the truth, and is written first; the file follows it, and catches up at each start.
 /// </remarks>
-internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file, IOptions<DatabaseOptions> database, ILogger<RevokedKeys> logger)
+internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file, ILogger<RevokedKeys> logger)
 {
     private const string Select = "SELECT key_id, revoked_at FROM api_keys WHERE revoked_at IS NOT NULL";
 
@@ -44,7 +43,7 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
         {
             // Not read-only: a log that a kill left beside it has to be taken in.
             using var connection = new SqliteConnection(
-                new SqliteConnectionStringBuilder { DataSource = database.Value.Path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString());
+                new SqliteConnectionStringBuilder { DataSource = file.Path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString());
             connection.Open();
             using var select = connection.CreateCommand();
             select.CommandText = Select;
