@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Runs ChatHistory: through the Aspire AppHost where the NuGet feed holds Aspire, else the same services directly.
 set -uo pipefail
+called_from=$PWD
 cd "$(dirname "$0")" || exit 1
 
 usage() {
   cat <<'EOF'
 usage: ./run.sh [--direct]
+       ./run.sh --restore latest|NAME|FILE
 
   --direct          start the services without the AppHost, even where Aspire restores
+  --restore WHAT    restore a backup while nothing runs: the newest good one, one of VOLUME_DIR/db/backups by its name, or a file.
+                    While it runs: curl -X POST -H 'X-ChatHistory-Operator: 1' http://127.0.0.1:8079/admin/backups/latest/restore
 
 Environment:
   GATEWAY_PORT      where the API listens (default 8080)
@@ -20,12 +24,19 @@ EOF
 }
 
 direct=false
-for argument in "$@"; do
-  case $argument in
+restore=
+while (($# > 0)); do
+  case $1 in
     --direct) direct=true ;;
+    --restore)
+      restore=${2:-}
+      [[ -n $restore ]] || { echo "run.sh: --restore needs latest, a backup's name or a file" >&2; usage >&2; exit 2; }
+      shift
+      ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "run.sh: unknown argument '$argument'" >&2; usage >&2; exit 2 ;;
+    *) echo "run.sh: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
   esac
+  shift
 done
 
 export GATEWAY_PORT=${GATEWAY_PORT:-8080}
@@ -39,6 +50,35 @@ export VOLUME_DIR
 if ! command -v dotnet >/dev/null; then
   echo "run.sh: the .NET SDK 10 is needed (dotnet is not on the PATH)" >&2
   exit 1
+fi
+
+dll() { echo "$1/bin/Release/net10.0/$1.dll"; }
+
+# Building takes seconds even when nothing changed, looking at the files does not.
+up_to_date() {
+  local project
+  for project in ChatHistory.{StorageService,VllmSimulator,Gateway}; do
+    [[ -f $(dll "$project") ]] || return 1
+    [[ -z $(find "$project" ChatHistory.ServiceDefaults ChatHistory.StorageService/Protos Directory.* global.json -newer "$(dll "$project")" \
+      -type f -not -path '*/bin/*' -not -path '*/obj/*' -print -quit) ]] || return 1
+  done
+}
+
+build_if_needed() {
+  up_to_date && return
+  echo "building"
+  # Without the analyzers: they judge the code for those who change it (test.sh builds with them) and take half of the time.
+  dotnet build ChatHistory.Services.slnf -c Release -v q --nologo -clp:NoSummary -p:RunAnalyzers=false || exit 1
+  # Up to date means: newer than every source. The compiler leaves a file alone whose content stays the same.
+  touch "$(dll ChatHistory.StorageService)" "$(dll ChatHistory.VllmSimulator)" "$(dll ChatHistory.Gateway)"
+}
+
+# ------------------------------------------------------------------------------------------------------------- restoring
+if [[ -n $restore ]]; then
+  build_if_needed
+  [[ $restore != /* && -f $called_from/$restore ]] && restore=$called_from/$restore
+  # The service itself refuses it while another one has the database.
+  exec dotnet "$(dll ChatHistory.StorageService)" --restore "$restore"
 fi
 
 # True when something answers GET /health with 200 on a port of this machine. Plain bash: curl may not be there.
@@ -124,25 +164,7 @@ if ! $direct; then
 fi
 
 # --------------------------------------------------------------------------------------------------- without the AppHost
-dll() { echo "$1/bin/Release/net10.0/$1.dll"; }
-
-# Building takes seconds even when nothing changed, looking at the files does not.
-up_to_date() {
-  local project
-  for project in ChatHistory.{StorageService,VllmSimulator,Gateway}; do
-    [[ -f $(dll "$project") ]] || return 1
-    [[ -z $(find "$project" ChatHistory.ServiceDefaults ChatHistory.StorageService/Protos Directory.* global.json -newer "$(dll "$project")" \
-      -type f -not -path '*/bin/*' -not -path '*/obj/*' -print -quit) ]] || return 1
-  done
-}
-
-if ! up_to_date; then
-  echo "building"
-  # Without the analyzers: they judge the code for those who change it (test.sh builds with them) and take half of the time.
-  dotnet build ChatHistory.Services.slnf -c Release -v q --nologo -clp:NoSummary -p:RunAnalyzers=false || exit 1
-  # Up to date means: newer than every source. The compiler leaves a file alone whose content stays the same.
-  touch "$(dll ChatHistory.StorageService)" "$(dll ChatHistory.VllmSimulator)" "$(dll ChatHistory.Gateway)"
-fi
+build_if_needed
 
 next_port=$GATEWAY_PORT
 free_port() { # sets $port to the next free one after the gateway's

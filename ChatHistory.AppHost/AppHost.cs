@@ -48,6 +48,7 @@ builder.AddProject<Projects.ChatHistory_Gateway>("gateway")
     .WithAdminPort()
     .WithHttpHealthCheck("/health", endpointName: "http")
     .WithTryItCommand(model)
+    .WithBackupCommands(adminKey)
     .WithIconName("ChatMultiple")
     .PublishHardened();
 

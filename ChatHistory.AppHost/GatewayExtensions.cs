@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using ChatHistory.AppHost.Compose;
 
@@ -72,6 +73,34 @@ internal static class GatewayExtensions
     /// <summary>Aspire switches message content in telemetry on while developing. Conversations are private: here only the user switches it on.</summary>
     public static IResourceBuilder<ProjectResource> WithMessageContentOnlyOnRequest(this IResourceBuilder<ProjectResource> builder) =>
         builder.WithEnvironment(CaptureMessageContent, builder.ApplicationBuilder.Configuration[CaptureMessageContent] is { Length: > 0 } value ? value : "false");
+
+    /// <summary>Buttons in the dashboard that make a backup of the history, and restore the newest one.</summary>
+    public static IResourceBuilder<ProjectResource> WithBackupCommands(
+        this IResourceBuilder<ProjectResource> builder, IResourceBuilder<ParameterResource> adminKey) =>
+        builder
+            .WithBackupCommand("/admin/backups", "Back up now", adminKey, "DatabaseArrowDown", "Copies and verifies the history while everything goes on.")
+            .WithBackupCommand("/admin/backups/latest/restore", "Restore the latest backup", adminKey, "DatabaseArrowUp",
+                "Puts the newest backup in the place of the history. What is replaced is kept as a backup.",
+                "Everything that was said since the newest backup leaves the history; it is kept as a backup of its own. Restore?");
+
+    private static IResourceBuilder<ProjectResource> WithBackupCommand(
+        this IResourceBuilder<ProjectResource> builder, string path, string name, IResourceBuilder<ParameterResource> adminKey, string icon, string description, string? confirmation = null) =>
+        builder.WithHttpCommand(path, name, endpointName: "admin", commandOptions: new HttpCommandOptions
+        {
+            Description = description,
+            ConfirmationMessage = confirmation,
+            IconName = icon,
+            ResultMode = HttpCommandResultMode.Json,
+            PrepareRequest = async context =>
+            {
+                // Without a key only programs on this machine may do this; a web page could not send this header.
+                context.Request.Headers.Add("X-ChatHistory-Operator", "1");
+                if (await adminKey.Resource.GetValueAsync(context.CancellationToken) is { Length: > 0 } key)
+                {
+                    context.Request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+                }
+            },
+        });
 
     /// <summary>A button in the dashboard that has one short conversation, so that a trace through every service is one click away.</summary>
     public static IResourceBuilder<ProjectResource> WithTryItCommand(

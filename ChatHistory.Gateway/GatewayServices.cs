@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.ApiReference;
+using ChatHistory.Gateway.Backups;
 using ChatHistory.Gateway.ChatCompletions;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Conversations;
@@ -122,6 +123,7 @@ internal static class GatewayServices
         app.MapRuns();
         app.MapHistory();
         app.MapAdminKeys();
+        app.MapBackups();
         app.MapApiReference();
         return app;
     }

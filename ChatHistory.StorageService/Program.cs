@@ -1,5 +1,6 @@
 using ChatHistory.ServiceDefaults;
 using ChatHistory.StorageService;
+using ChatHistory.StorageService.Backups;
 
 if (HealthProbe.Requested(args))
 {
@@ -8,6 +9,10 @@ if (HealthProbe.Requested(args))
 
 var builder = Extensions.CreateServiceBuilder(args, "storage");
 builder.AddStorage();
+if (RestoreCommand.Requested(args))
+{
+    return await RestoreCommand.RunAsync(builder.Build(), args);
+}
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

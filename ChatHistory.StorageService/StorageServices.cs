@@ -1,5 +1,6 @@
 using ChatHistory.ServiceDefaults;
 using ChatHistory.StorageService.ApiKeys;
+using ChatHistory.StorageService.Backups;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
 using ChatHistory.StorageService.Sessions;
@@ -47,6 +48,7 @@ internal static class StorageServices
         builder.Services.AddHostedService<DiskWatch>();
         builder.Services.AddHostedService<AbandonedTurnReaper>();
         builder.Services.AddHostedService<ExpirySweeper>();
+        builder.AddBackups();
         builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database");
 
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxMessageBytes + GrpcFrameBytes);
@@ -70,6 +72,7 @@ internal static class StorageServices
         app.MapGrpcService<SessionsService>();
         app.MapGrpcService<MessagesService>();
         app.MapGrpcService<ApiKeysService>();
+        app.MapGrpcService<BackupsService>();
     }
 
     private static void AddStorageOptions(this WebApplicationBuilder builder)

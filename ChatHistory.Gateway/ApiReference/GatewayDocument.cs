@@ -18,7 +18,7 @@ internal static class GatewayDocument
     // As a reader looks for them, not as routing happens to list them.
     private static readonly string[] s_tags =
     [
-        "Chat completions", "Stored chat completions", "Responses", "Conversations", "Sessions", "Messages", "Runs", "History", "Models", "Pass-through", "API keys",
+        "Chat completions", "Stored chat completions", "Responses", "Conversations", "Sessions", "Messages", "Runs", "History", "Models", "Pass-through", "API keys", "Backups",
     ];
 
     public static void Describe(OpenApiDocument document)

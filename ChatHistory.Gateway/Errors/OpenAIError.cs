@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Grpc.Core;
 
 namespace ChatHistory.Gateway.Errors;
 
@@ -77,6 +78,18 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
         {
             ShouldRetry = false,
         };
+
+    /// <summary>Why the storage service did not make, find, verify or restore a backup.</summary>
+    public static OpenAIError Backup(StatusCode status, string sentence, string requestId) => status switch
+    {
+        StatusCode.NotFound => new(StatusCodes.Status404NotFound, ErrorTypes.InvalidRequest, "backup_not_found", $"{sentence} List them with GET /admin/backups.", "backup_name"),
+        StatusCode.Aborted => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "backup_busy", sentence) { RetryAfterSeconds = 10 },
+        StatusCode.FailedPrecondition => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "backup_refused", sentence) { ShouldRetry = false },
+        StatusCode.DataLoss => new(StatusCodes.Status422UnprocessableEntity, ErrorTypes.InvalidRequest, "backup_damaged", sentence),
+        StatusCode.ResourceExhausted => new(StatusCodes.Status507InsufficientStorage, ErrorTypes.Server, "no_room_for_backup", sentence),
+        StatusCode.Internal => new(StatusCodes.Status500InternalServerError, ErrorTypes.Server, "backup_failed", sentence),
+        _ => Internal(requestId),
+    };
 
     public static OpenAIError Internal(string requestId) =>
         new(StatusCodes.Status500InternalServerError, ErrorTypes.Server, "internal_error",

@@ -70,6 +70,9 @@ internal static partial class OpenAIErrors
 
     private static OpenAIError FromStorage(RpcException exception, RouteValueDictionary? route, HttpContext context) => exception.StatusCode switch
     {
+        // The details are sentences for the operator (backups.proto), but for those of a connection that failed.
+        not StatusCode.Unavailable and not StatusCode.Cancelled when context.Request.Path.StartsWithSegments("/admin/backups") =>
+            OpenAIError.Backup(exception.StatusCode, exception.Status.Detail, RequestIds.Of(context)),
         StatusCode.NotFound when exception.Status.Detail == NoSuchMessage && route?["item_id"] is string itemId => OpenAIError.ItemNotFound(itemId),
         StatusCode.NotFound when route?["conversation_id"] is string conversationId => OpenAIError.ConversationNotFound(conversationId),
         StatusCode.NotFound when route?["completion_id"] is string completionId => OpenAIError.CompletionNotFound(completionId),

@@ -1,5 +1,6 @@
 // The contract's services and our feature folders share the words "sessions" and "messages"; these names tell them apart.
 global using ApiKeysClient = ChatHistory.Storage.V1.ApiKeys.ApiKeysClient;
+global using BackupsClient = ChatHistory.Storage.V1.Backups.BackupsClient;
 global using MessagesClient = ChatHistory.Storage.V1.Messages.MessagesClient;
 global using SessionsClient = ChatHistory.Storage.V1.Sessions.SessionsClient;
 global using TurnsClient = ChatHistory.Storage.V1.Turns.TurnsClient;
@@ -20,6 +21,7 @@ internal static class StorageClient
         services.AddStorageClient<SessionsClient>();
         services.AddStorageClient<MessagesClient>();
         services.AddStorageClient<ApiKeysClient>();
+        services.AddStorageClient<BackupsClient>();
         services.AddSingleton<WriteBatcher>();
         services.AddHostedService(provider => provider.GetRequiredService<WriteBatcher>());
         return services;

@@ -1,3 +1,4 @@
+using ChatHistory.StorageService.Backups;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
@@ -6,7 +7,7 @@ using V1 = ChatHistory.Storage.V1;
 
 namespace ChatHistory.StorageService.ApiKeys;
 
-internal sealed class ApiKeysService(DatabaseWriter writer, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.ApiKeys.ApiKeysBase
+internal sealed class ApiKeysService(DatabaseWriter writer, IDbContextFactory<ChatHistoryDbContext> contexts, RevokedKeys revoked) : V1.ApiKeys.ApiKeysBase
 {
     private const int HashLength = 32;
 
@@ -58,6 +59,7 @@ internal sealed class ApiKeysService(DatabaseWriter writer, IDbContextFactory<Ch
     {
         var command = new RevokeApiKeyCommand(request.KeyId);
         await writer.RunAsync(command, context.CancellationToken);
+        revoked.Note();
         return command.Found
             ? await FindAsync(request.KeyId, context.CancellationToken)
             : throw StorageStatus.NotFound("API key");

@@ -44,6 +44,9 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
 
     public string WalPath => Path + "-wal";
 
+    /// <summary>Through which everybody goes who reads.</summary>
+    public ReaderGate Readers { get; } = new();
+
     /// <summary>For the DbContexts that answer queries. Pooled: opening is cheap.</summary>
     public string ReadOnlyConnectionString => ConnectionString(SqliteOpenMode.ReadOnly, pooling: true);
 
@@ -74,6 +77,44 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     /// <summary>Runs a query of the hot path on a read-only connection of its own.</summary>
     public T Read<T>(Func<PreparedConnection, T> query)
     {
+        var visit = new object();
+        Readers.Enter(visit);
+        try
+        {
+            return ReadInside(query);
+        }
+        finally
+        {
+            Readers.Leave(visit);
+        }
+    }
+
+    /// <summary>Closes what is open for reading but not in use.</summary>
+    public void CloseIdleReaders()
+    {
+        while (_idleReaders.TryTake(out var reader))
+        {
+            reader.Dispose();
+        }
+
+        using var pooled = new SqliteConnection(ReadOnlyConnectionString);
+        SqliteConnection.ClearPool(pooled);
+    }
+
+    /// <summary>The settings that a pooled read-only connection needs each time it is handed out.</summary>
+    public void ConfigureReader(SqliteConnection connection)
+    {
+        Set(connection, "busy_timeout", Text(_busyTimeoutMilliseconds));
+        foreach (var (name, value) in s_everyConnection)
+        {
+            Set(connection, name, value);
+        }
+    }
+
+    public void Dispose() => CloseIdleReaders();
+
+    private T ReadInside<T>(Func<PreparedConnection, T> query)
+    {
         if (!_idleReaders.TryTake(out var reader))
         {
             reader = new PreparedConnection(Open(SqliteOpenMode.ReadOnly));
@@ -98,27 +139,6 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
                 reader.Dispose();
             }
         }
-    }
-
-    /// <summary>The settings that a pooled read-only connection needs each time it is handed out.</summary>
-    public void ConfigureReader(SqliteConnection connection)
-    {
-        Set(connection, "busy_timeout", Text(_busyTimeoutMilliseconds));
-        foreach (var (name, value) in s_everyConnection)
-        {
-            Set(connection, name, value);
-        }
-    }
-
-    public void Dispose()
-    {
-        while (_idleReaders.TryTake(out var reader))
-        {
-            reader.Dispose();
-        }
-
-        using var pooled = new SqliteConnection(ReadOnlyConnectionString);
-        SqliteConnection.ClearPool(pooled);
     }
 
     private SqliteConnection Open(SqliteOpenMode mode)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatHistory.StorageService.Backups;
 using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Turns;
@@ -11,8 +12,8 @@ namespace ChatHistory.StorageService.Database;
 
 /// <summary>Opens the database at start and closes it at the end.</summary>
 /// <remarks>
-/// Start: (1) take the file's lock, and give up the ballast if the disk is full, (2) open the writer's connection with its settings,
-/// (3) migrate, behind a copy, (4) start the writer,
+/// Start: (1) take the file's lock, end a restore that was cut off, and give up the ballast if the disk is full, (2) open the writer's connection with
+/// its settings, (3) migrate, behind a copy, (4) start the writer,
 /// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) build EF Core's model before somebody waits for it.
 /// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
 /// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
@@ -79,6 +80,11 @@ internal sealed partial class DatabaseInitializer(
         using var activity = StorageTelemetry.Source.StartActivity("storage initialize", ActivityKind.Internal);
         // :: Step 1
         _lock = DatabaseLock.Take(file.Path);
+        if (new DatabaseSwap(file.Path).Settle())
+        {
+            Log.RestoreEnded(logger, file.Path);
+        }
+
         ballast.Adopt();
         // :: Step 2: before the migration, because only an empty file takes its page size.
         var connection = file.OpenWriter();
@@ -118,6 +124,9 @@ internal sealed partial class DatabaseInitializer(
 
     private static partial class Log
     {
+        [LoggerMessage(LogLevel.Warning, "A restore had been cut off after its decisive step. It is ended now: {Path} is the restored database.")]
+        public static partial void RestoreEnded(ILogger logger, string path);
+
         [LoggerMessage(LogLevel.Information, "Database {Path} is open after {Milliseconds:0} ms; {Interrupted} turns had been interrupted.")]
         public static partial void Ready(ILogger logger, string path, double milliseconds, int interrupted);
 

@@ -21,7 +21,7 @@ internal static class DatabaseMigrator
     {
         var known = KnownMigrations();
         var applied = AppliedMigrations(connectionString);
-        if (applied.Except(known).FirstOrDefault() is { } newer)
+        if (Newer(applied) is { } newer)
         {
             throw new DatabaseStartException(
                 $"The database ({DataSource(connectionString)}) has the migration '{newer}', which this version of the service does not know. "
@@ -45,6 +45,9 @@ internal static class DatabaseMigrator
         return pending;
     }
 
+    /// <summary>A migration of the database that this version does not know; null when there is none.</summary>
+    public static string? Newer(IEnumerable<string> applied) => applied.Except(KnownMigrations()).FirstOrDefault();
+
     private static List<string> KnownMigrations() =>
         [.. typeof(DatabaseMigrator).Assembly.GetTypes().Select(type => type.GetCustomAttribute<MigrationAttribute>()?.Id).OfType<string>()];
 
@@ -52,17 +55,24 @@ internal static class DatabaseMigrator
     {
         using var connection = new SqliteConnection(connectionString);
         connection.Open();
+        return Applied(connection);
+    }
+
+    /// <summary>The migrations that a database has, in their order.</summary>
+    /// <exception cref="DatabaseStartException">It is another program's.</exception>
+    public static List<string> Applied(SqliteConnection connection)
+    {
         if (!HasTable(connection, "__EFMigrationsHistory"))
         {
             return HasTable(connection, "users")
                 ? throw new DatabaseStartException(
-                    $"The database ({DataSource(connectionString)}) has a table 'users', but not from this service. "
+                    $"The database ({connection.DataSource}) has a table 'users', but not from this service. "
                     + "Name another file with Database:Path; rows worth keeping can be copied into its tables once they are there.")
                 : [];
         }
 
         using var select = connection.CreateCommand();
-        select.CommandText = "SELECT MigrationId FROM __EFMigrationsHistory";
+        select.CommandText = "SELECT MigrationId FROM __EFMigrationsHistory ORDER BY MigrationId";
         using var reader = select.ExecuteReader();
         var applied = new List<string>();
         while (reader.Read())

@@ -12,6 +12,9 @@ internal sealed class PreparedConnection(SqliteConnection connection) : IDisposa
 {
     private readonly Dictionary<string, SqliteCommand> _statements = new(ReferenceEqualityComparer.Instance);
 
+    /// <summary>For what SQLite offers beside statements, such as its backup API.</summary>
+    public sqlite3 Handle => connection.Handle!;
+
     /// <summary>Runs a statement and returns the number of rows it changed.</summary>
     public int Execute(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteNonQuery();
 

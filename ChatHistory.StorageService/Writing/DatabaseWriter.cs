@@ -105,33 +105,65 @@ internal sealed partial class DatabaseWriter(
         if (!_queue.Writer.TryWrite(call))
         {
             Interlocked.Add(ref _queuedBytes, -call.Size);
-            throw _stopping
-                ? StorageStatus.Unavailable("The storage service is stopping.")
-                : StorageStatus.Unavailable("Too many calls wait to be written; try again later.");
+            throw Refusal();
         }
 
         return call.Done.Task.WaitAsync(cancellationToken);
     }
 
+    private Grpc.Core.RpcException Refusal() => _stopping
+        ? StorageStatus.Unavailable("The storage service is stopping.")
+        : StorageStatus.Unavailable("Too many calls wait to be written; try again later.");
+
+    /// <summary>
+    /// Runs something short with the writer's connection between two transactions, when it is its turn in the queue. Nothing is written meanwhile.
+    /// </summary>
+    /// <exception cref="Grpc.Core.RpcException">UNAVAILABLE: the service is stopping, or too many calls wait.</exception>
+    public Task BetweenTransactionsAsync(Action<PreparedConnection> work) =>
+        EnqueueAsync(new Call(() => work(_connection ??= file.OpenWriter())));
+
+    /// <summary>The same with the connection closed. The next transaction opens a new one.</summary>
+    public Task WhileClosedAsync(Action work) =>
+        EnqueueAsync(new Call(() =>
+        {
+            CloseConnection();
+            work();
+        }));
+
+    private Task EnqueueAsync(Call call) => _queue.Writer.TryWrite(call) ? call.Done.Task : throw Refusal();
+
     private void Run()
     {
         while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
         {
-            while (_batch.Count < _maxBatch && _queue.Reader.TryRead(out var call))
+            Call? between = null;
+            while (_batch.Count < _maxBatch && between is null && _queue.Reader.TryRead(out var call))
             {
-                _calls.Add(call);
-                _batch.AddRange(call.Commands);
+                if (call.Between is null)
+                {
+                    _calls.Add(call);
+                    _batch.AddRange(call.Commands);
+                }
+                else
+                {
+                    between = call;
+                }
             }
 
-            Write();
-            foreach (var call in _calls)
+            if (_calls.Count > 0)
             {
-                Interlocked.Add(ref _queuedBytes, -call.Size);
-                call.Done.SetResult();
+                Write();
+                foreach (var call in _calls)
+                {
+                    Interlocked.Add(ref _queuedBytes, -call.Size);
+                    call.Done.SetResult();
+                }
+
+                _calls.Clear();
+                _batch.Clear();
             }
 
-            _calls.Clear();
-            _batch.Clear();
+            between?.RunBetween();
         }
     }
 
@@ -319,12 +351,32 @@ internal sealed partial class DatabaseWriter(
 
     private sealed class Call(IReadOnlyList<WriteCommand> commands)
     {
+        public Call(Action between)
+            : this([]) => Between = between;
+
         public IReadOnlyList<WriteCommand> Commands { get; } = commands;
+
+        /// <summary>What runs between transactions, in the place of commands.</summary>
+        public Action? Between { get; }
 
         public long Size { get; } = commands.Sum(command => (long)command.Size);
 
         // The writer's thread must not run its callers' code.
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void RunBetween()
+        {
+            try
+            {
+                Between!();
+                Done.SetResult();
+            }
+            catch (Exception exception)
+            {
+                // Its caller's: the writer goes on.
+                Done.SetException(exception);
+            }
+        }
     }
 
     private static partial class Log

@@ -22,6 +22,10 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly SemaphoreSlim _due = new(0, 1);
+    private readonly SemaphoreSlim _connecting = new(1, 1);
+    private SqliteConnection? _connection;
+    private long _lastBusy;
+    private int _copies;
     private long _commands;
     private long _bytes;
     private volatile bool _deleted;
@@ -59,44 +63,45 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         }
     }
 
+    /// <summary>
+    /// While a copy is made of the database, a deletion does not empty the log: that would change the log behind the writer's back, and the copy, which
+    /// is made on the writer's connection, would begin anew. The log is emptied when the copy is done.
+    /// </summary>
+    public IDisposable WhileCopying()
+    {
+        Interlocked.Increment(ref _copies);
+        return new Release(() =>
+        {
+            Interlocked.Decrement(ref _copies);
+            WakeUp();
+        });
+    }
+
+    /// <summary>Closes the connection, and opens none until the result is disposed.</summary>
+    public async Task<IDisposable> CloseAsync(CancellationToken cancellationToken)
+    {
+        await _connecting.WaitAsync(cancellationToken);
+        Close();
+        return new Release(() => _connecting.Release());
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         metrics.ObserveLog(LogBytes);
-        SqliteConnection? connection = null;
-        long lastBusy = 0;
         try
         {
             while (true)
             {
                 // Until enough was written, or a second has passed.
                 await _due.WaitAsync(s_pause, stoppingToken);
-                if (Interlocked.Exchange(ref _commands, 0) == 0)
-                {
-                    continue;
-                }
-
-                Interlocked.Exchange(ref _bytes, 0);
+                await _connecting.WaitAsync(stoppingToken);
                 try
                 {
-                    connection ??= file.OpenCheckpointer();
-                    Checkpoint(connection, "PASSIVE");
-                    if ((_deleted || LogBytes() > MaxLogBytes) && time.GetElapsedTime(lastBusy) > s_patience)
-                    {
-                        _deleted = !Checkpoint(connection, "TRUNCATE");
-                        lastBusy = _deleted ? time.GetTimestamp() : 0;
-                    }
+                    CheckpointWhatIsDue();
                 }
-                catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
+                finally
                 {
-                    Log.Failed(logger, exception);
-                    connection?.Dispose();
-                    connection = null;
-                    // Nothing may be written any more that would bring us back here.
-                    Interlocked.Increment(ref _commands);
-                    if (ballast.SaysDiskIsFull(exception))
-                    {
-                        ballast.Release();
-                    }
+                    _connecting.Release();
                 }
             }
         }
@@ -106,8 +111,45 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         }
         finally
         {
-            connection?.Dispose();
+            Close();
         }
+    }
+
+    private void CheckpointWhatIsDue()
+    {
+        if (Interlocked.Exchange(ref _commands, 0) == 0 && !(_deleted && _copies == 0))
+        {
+            return;
+        }
+
+        Interlocked.Exchange(ref _bytes, 0);
+        try
+        {
+            _connection ??= file.OpenCheckpointer();
+            Checkpoint(_connection, "PASSIVE");
+            if (((_deleted && _copies == 0) || LogBytes() > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
+            {
+                _deleted = !Checkpoint(_connection, "TRUNCATE");
+                _lastBusy = _deleted ? time.GetTimestamp() : 0;
+            }
+        }
+        catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
+        {
+            Log.Failed(logger, exception);
+            Close();
+            // Nothing may be written any more that would bring us back here.
+            Interlocked.Increment(ref _commands);
+            if (ballast.SaysDiskIsFull(exception))
+            {
+                ballast.Release();
+            }
+        }
+    }
+
+    private void Close()
+    {
+        _connection?.Dispose();
+        _connection = null;
     }
 
     private void WakeUp()
@@ -144,6 +186,19 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     {
         var log = new FileInfo(file.WalPath);
         return log.Exists ? log.Length : 0;
+    }
+
+    private sealed class Release(Action release) : IDisposable
+    {
+        private int _released;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _released, 1) == 0)
+            {
+                release();
+            }
+        }
     }
 
     private static partial class Log

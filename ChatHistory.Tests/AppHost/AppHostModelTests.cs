@@ -132,6 +132,19 @@ public sealed class AppHostModelTests
         Assert.Equal("from/parameters", await both.Resource<ParameterResource>("vllm-model").GetValueAsync(CancellationToken.None));
     }
 
+    [Fact]
+    public async Task Gateway_HasCommandsForBackups_OnItsAdminListener()
+    {
+        await using var builder = await AppHostModel.RunModeAsync();
+
+        var commands = builder.Resource<ProjectResource>("gateway").Annotations.OfType<ResourceCommandAnnotation>().ToDictionary(command => command.DisplayName);
+
+        Assert.Equal("gateway-admin-http-post-/admin/backups", commands["Back up now"].Name);
+        Assert.Null(commands["Back up now"].ConfirmationMessage);
+        Assert.Equal("gateway-admin-http-post-/admin/backups/latest/restore", commands["Restore the latest backup"].Name);
+        Assert.Contains("Restore?", commands["Restore the latest backup"].ConfirmationMessage, StringComparison.Ordinal);
+    }
+
     private static int? Port(ProjectResource resource, string endpoint) =>
         resource.Annotations.OfType<EndpointAnnotation>().Single(annotation => annotation.Name == endpoint).Port;
 

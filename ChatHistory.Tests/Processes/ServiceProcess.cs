@@ -47,10 +47,10 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>Runs a service that is expected to end by itself.</summary>
-    public static async Task<(int ExitCode, string Output)> RunToItsEndAsync(string project, Dictionary<string, string> settings)
+    public static async Task<(int ExitCode, string Output)> RunToItsEndAsync(string project, Dictionary<string, string> settings, params string[] arguments)
     {
         await using var service = new ServiceProcess(project, settings);
-        service.Launch(_ => { });
+        service.Launch(_ => { }, arguments);
         await service._process.WaitForExitAsync().WaitAsync(s_timeout);
         return (service._process.ExitCode, service.Output);
     }
@@ -152,12 +152,12 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
         await listening.Task.WaitAsync(s_timeout);
     }
 
-    private void Launch(Action<string> read)
+    private void Launch(Action<string> read, params string[] arguments)
     {
         string[] command = [.. Launcher, "dotnet", Binary(_project)];
         _process = new Process
         {
-            StartInfo = new ProcessStartInfo(command[0], command[1..])
+            StartInfo = new ProcessStartInfo(command[0], [.. command[1..], .. arguments])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

@@ -33,6 +33,7 @@ internal sealed class StorageFixture : IAsyncDisposable
         Sessions = new Sessions.SessionsClient(_channel);
         Messages = new Messages.MessagesClient(_channel);
         ApiKeys = new ApiKeys.ApiKeysClient(_channel);
+        Backups = new Backups.BackupsClient(_channel);
     }
 
     public string DatabasePath { get; }
@@ -44,6 +45,10 @@ internal sealed class StorageFixture : IAsyncDisposable
     public Messages.MessagesClient Messages { get; }
 
     public ApiKeys.ApiKeysClient ApiKeys { get; }
+
+    public Backups.BackupsClient Backups { get; }
+
+    public string BackupsDirectory => Path.Combine(Path.GetDirectoryName(DatabasePath)!, "backups");
 
     public IServiceProvider Services => _application.Services;
 
