@@ -92,14 +92,14 @@ internal sealed partial class DatabaseWriter(
     /// Writes commands in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
     /// why one is not. Cancellation ends the waiting, not the writing.
     /// </summary>
-    /// <exception cref="Grpc.Core.RpcException">Nothing was written: UNAVAILABLE when too much waits, or when stopping.</exception>
+    /// <exception cref="Grpc.Core.RpcException">Nothing was written: RESOURCE_EXHAUSTED when too much waits, UNAVAILABLE when stopping.</exception>
     public Task RunAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)
     {
         var call = new Call(commands);
         if (Interlocked.Add(ref _queuedBytes, call.Size) > _maxQueuedBytes)
         {
             Interlocked.Add(ref _queuedBytes, -call.Size);
-            throw StorageStatus.Unavailable("Too many bytes wait to be written; try again later.");
+            throw StorageStatus.Overloaded("Too many bytes wait to be written; try again later.");
         }
 
         if (!_queue.Writer.TryWrite(call))
@@ -107,7 +107,7 @@ internal sealed partial class DatabaseWriter(
             Interlocked.Add(ref _queuedBytes, -call.Size);
             throw _stopping
                 ? StorageStatus.Unavailable("The storage service is stopping.")
-                : StorageStatus.Unavailable("Too many calls wait to be written; try again later.");
+                : StorageStatus.Overloaded("Too many calls wait to be written; try again later.");
         }
 
         return call.Done.Task.WaitAsync(cancellationToken);
