@@ -85,8 +85,8 @@ internal static partial class OpenAIErrors
         // The detail begins with the field's name (storage.proto).
         StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail, exception.Status.Detail.Split(' ')[0]),
         StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
-        StatusCode.ResourceExhausted => OpenAIError.StorageFull(),
-        StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
+        StatusCode.FailedPrecondition => OpenAIError.StorageFull(),
+        StatusCode.ResourceExhausted or StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };
 

@@ -114,7 +114,7 @@ internal sealed partial class DatabaseInitializer(
         {
             return await AbandonedTurns.InterruptAsync(writer, isAbandoned: null, cancellationToken);
         }
-        catch (RpcException exception) when (exception.StatusCode == StatusCode.ResourceExhausted)
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.FailedPrecondition)
         {
             // What is stored can be read; the reaper marks them when there is room.
             Log.DiskIsFull(logger, file.Path);

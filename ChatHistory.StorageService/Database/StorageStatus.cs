@@ -18,9 +18,11 @@ internal static class StorageStatus
 
     public static RpcException Unavailable(string why) => new(new Status(StatusCode.Unavailable, why));
 
-    /// <summary>The only RESOURCE_EXHAUSTED of this service: what is full is the disk.</summary>
+    public static RpcException Overloaded(string why) => new(new Status(StatusCode.ResourceExhausted, why));
+
+    /// <summary>Not RESOURCE_EXHAUSTED, which is gone in a moment: here somebody has to do something first.</summary>
     public static RpcException DiskFull() =>
-        new(new Status(StatusCode.ResourceExhausted, "The disk is full: nothing was written. Free space on the database's volume, or delete sessions."));
+        new(new Status(StatusCode.FailedPrecondition, "The disk is full: nothing was written. Free space on the database's volume, or delete sessions."));
 
     /// <summary>What the database said. Its own text stays in the log: it may name paths, and constraints may quote values.</summary>
     public static RpcException Of(SqliteException exception) => exception.SqliteErrorCode switch

@@ -10,7 +10,7 @@ namespace ChatHistory.StorageService.Space;
 /// </summary>
 /// <remarks>
 /// SQLite needs room to delete: the changed pages go to the log first. Without a ballast a full disk could only be mended outside of the service.
-/// See docs/decisions/0016.
+/// While it is given up its file is there and empty, so that the next process knows. See docs/decisions/0016.
 /// </remarks>
 internal sealed partial class Ballast
 {
@@ -58,13 +58,15 @@ internal sealed partial class Ballast
                 return;
             }
 
-            _held = file.Length;
             if (_wanted == 0)
             {
                 file.Delete();
-                _held = 0;
+                return;
             }
-            else if (FreeBytes() < Spare)
+
+            _held = file.Length;
+            _isReleased = _held == 0;
+            if (FreeBytes() < Spare)
             {
                 ReleaseHeld();
             }
@@ -118,7 +120,7 @@ internal sealed partial class Ballast
     {
         try
         {
-            File.Delete(Path);
+            using var file = new FileStream(Path, FileMode.Truncate);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -140,7 +142,16 @@ internal sealed partial class Ballast
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            File.Delete(Path);
+            if (!_isReleased)
+            {
+                // Empty would say that it was given up.
+                File.Delete(Path);
+            }
+            else if (File.Exists(Path))
+            {
+                using var file = new FileStream(Path, FileMode.Truncate);
+            }
+
             _held = 0;
             Log.CannotBeMade(_logger, exception, Path);
             return;

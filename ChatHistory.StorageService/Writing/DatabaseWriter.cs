@@ -92,14 +92,14 @@ internal sealed partial class DatabaseWriter(
     /// Writes commands in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
     /// why one is not. Cancellation ends the waiting, not the writing.
     /// </summary>
-    /// <exception cref="Grpc.Core.RpcException">Nothing was written: UNAVAILABLE when too much waits, or when stopping.</exception>
+    /// <exception cref="Grpc.Core.RpcException">Nothing was written: RESOURCE_EXHAUSTED when too much waits, UNAVAILABLE when stopping.</exception>
     public Task RunAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)
     {
         var call = new Call(commands);
         if (Interlocked.Add(ref _queuedBytes, call.Size) > _maxQueuedBytes)
         {
             Interlocked.Add(ref _queuedBytes, -call.Size);
-            throw StorageStatus.Unavailable("Too many bytes wait to be written; try again later.");
+            throw StorageStatus.Overloaded("Too many bytes wait to be written; try again later.");
         }
 
         if (!_queue.Writer.TryWrite(call))
@@ -113,12 +113,12 @@ internal sealed partial class DatabaseWriter(
 
     private Grpc.Core.RpcException Refusal() => _stopping
         ? StorageStatus.Unavailable("The storage service is stopping.")
-        : StorageStatus.Unavailable("Too many calls wait to be written; try again later.");
+        : StorageStatus.Overloaded("Too many calls wait to be written; try again later.");
 
     /// <summary>
     /// Runs something short with the writer's connection between two transactions, when it is its turn in the queue. Nothing is written meanwhile.
     /// </summary>
-    /// <exception cref="Grpc.Core.RpcException">UNAVAILABLE: the service is stopping, or too many calls wait.</exception>
+    /// <exception cref="Grpc.Core.RpcException">UNAVAILABLE: the service is stopping. RESOURCE_EXHAUSTED: too many calls wait.</exception>
     public Task BetweenTransactionsAsync(Action<PreparedConnection> work) =>
         EnqueueAsync(new Call(() => work(_connection ??= file.OpenWriter())));
 

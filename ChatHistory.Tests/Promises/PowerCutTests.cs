@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 using ChatHistory.Storage.V1;
@@ -31,8 +32,11 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
         var random = new Random(promise.Seed);
         using var folder = new TemporaryFolder();
         var ledger = new Ledger();
+        var began = Stopwatch.GetTimestamp();
         var trace = await RecordAsync(folder, ledger, promise.Seed);
+        output.WriteLine($"{trace.Count} events recorded and read after {Stopwatch.GetElapsedTime(began)}");
         var known = new KnownAt(trace, ledger);
+        output.WriteLine($"searched after {Stopwatch.GetElapsedTime(began)}");
 
         // One commit for each acknowledgement, where nobody else writes: so there is one sync for each.
         var writers = trace.OfType<TraceEvent.Written>().Where(written => IsLog(written.Path)).Select(written => written.Thread).ToHashSet();
@@ -102,10 +106,17 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
         }
 
         // strace writes its last lines after the service is gone.
-        await Eventually.GetAsync(() => Task.FromResult(File.ReadLines(file).Last()), line => line.Contains("+++ exited with 0 +++", StringComparison.Ordinal));
+        await Eventually.GetAsync(() => Task.FromResult(LastLine(file)), line => line.Contains("+++ exited with 0 +++", StringComparison.Ordinal));
         var trace = SyscallTrace.Read(file);
         File.Delete(file);
         return trace;
+    }
+
+    private static string LastLine(string file)
+    {
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        stream.Seek(-Math.Min(stream.Length, 100), SeekOrigin.End);
+        return new StreamReader(stream).ReadToEnd().TrimEnd().Split('\n')[^1];
     }
 
     private static async Task ChatAsync(ServiceProcess service, Ledger ledger, Random random, int turns, bool deletes)

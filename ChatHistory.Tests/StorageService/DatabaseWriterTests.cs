@@ -134,7 +134,7 @@ public sealed class DatabaseWriterTests
             () => storage.WriteOneAsync(AskNew(NewId(), "alice", Says("user", new string('x', 4096))).In()));
         var small = await storage.WriteOneAsync(AskNew(NewId(), "alice", Says("user", "x")).In());
 
-        Assert.Equal(StatusCode.Unavailable, refused.StatusCode);
+        Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
         Assert.NotNull(small.TurnBegun);
     }
 
