@@ -133,7 +133,7 @@ public sealed class PassThroughGuardTests(GuardedSystem system) : IClassFixture<
         system.Model.Next((context, _) => context.Response.WriteAsync($"{context.Request.Method} {context.Request.Headers.Upgrade}."));
         using var connection = await RawConnection.SendAsync(
             Client.BaseAddress!,
-            $"POST /tokenize HTTP/1.1\r\nHost: gateway\r\nAuthorization: {Client.DefaultRequestHeaders.Authorization}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+            $"POST /tokenize HTTP/1.1\r\nHost: gateway\r\nAuthorization: {Client.DefaultRequestHeaders.Authorization}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}");
 
         await connection.ReadUntilAsync(body => body.Contains('.', StringComparison.Ordinal));
 
