@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using ChatHistory.StorageService.Database;
 
 namespace ChatHistory.StorageService.Backups;
 
@@ -20,20 +20,7 @@ internal static class DurableFile
             return;
         }
 
-        // .NET does not open folders.
-        var folder = Open(path, 0);
-        if (folder < 0 || Fsync(folder) != 0)
-        {
-            var error = Marshal.GetLastPInvokeErrorMessage();
-            if (folder >= 0)
-            {
-                _ = Close(folder);
-            }
-
-            throw new IOException($"The folder {path} could not be flushed to disk: {error}");
-        }
-
-        _ = Close(folder);
+        LibC.FlushFolder(path);
     }
 
     /// <summary>Puts a whole file under a name at once: the old one or the new one is there, and never a part.</summary>
@@ -59,22 +46,10 @@ internal static class DurableFile
     public static void LinkOrCopy(string from, string to)
     {
         File.Delete(to);
-        if (OperatingSystem.IsWindows() || Link(from, to) != 0)
+        if (OperatingSystem.IsWindows() || LibC.Link(from, to) != 0)
         {
             File.Copy(from, to);
             Flush(to);
         }
     }
-
-    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
-    private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
-
-    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static extern int Fsync(int file);
-
-    [DllImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static extern int Close(int file);
-
-    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
-    private static extern int Link([MarshalAs(UnmanagedType.LPUTF8Str)] string from, [MarshalAs(UnmanagedType.LPUTF8Str)] string to);
 }

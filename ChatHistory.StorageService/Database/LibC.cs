@@ -34,6 +34,10 @@ internal static partial class LibC
     [LibraryImport("libc", EntryPoint = "posix_fallocate")]
     public static partial int Allocate(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, long length);
 
+    /// <summary>Gives a file a second name. 0 for success.</summary>
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Link(string from, string to);
+
     [LibraryImport("libc", EntryPoint = "realpath", StringMarshalling = StringMarshalling.Utf8)]
     private static partial IntPtr Resolve(string path, [Out] byte[] resolved);
 

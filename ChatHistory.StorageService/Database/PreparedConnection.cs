@@ -8,7 +8,7 @@ namespace ChatHistory.StorageService.Database;
 /// everything else queries through <see cref="ChatHistoryDbContext"/>.
 /// </summary>
 /// <remarks>Statements are found by the identity of their SQL text: pass constants. Their parameters are <c>?1</c>, <c>?2</c>, ...</remarks>
-internal sealed class PreparedConnection(SqliteConnection connection) : IDisposable
+internal sealed class PreparedConnection(SqliteConnection connection, bool ownsConnection = true) : IDisposable
 {
     private readonly Dictionary<string, SqliteCommand> _statements = new(ReferenceEqualityComparer.Instance);
 
@@ -41,7 +41,10 @@ internal sealed class PreparedConnection(SqliteConnection connection) : IDisposa
             statement.Dispose();
         }
 
-        connection.Dispose();
+        if (ownsConnection)
+        {
+            connection.Dispose();
+        }
     }
 
     private SqliteCommand Prepare(string sql, ReadOnlySpan<object?> values)

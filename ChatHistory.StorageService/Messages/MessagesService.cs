@@ -11,7 +11,7 @@ namespace ChatHistory.StorageService.Messages;
 
 /// <summary>Single messages, and paths through a session's tree.</summary>
 internal sealed class MessagesService(
-    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Messages.MessagesBase
+    DatabaseWriter writer, WalCheckpointer checkpointer, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Messages.MessagesBase
 {
     private const int DefaultCompletions = 20;
     private const int MaxCompletions = 100;
@@ -19,8 +19,9 @@ internal sealed class MessagesService(
     public override async Task<V1.Message> Get(V1.GetMessageRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var view = request.SessionId is "" ? null : await FindViewAsync(database, request.SessionId, scope, context.CancellationToken);
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var database = snapshot.Database;
+        var view = request.SessionId is "" ? null : await FindViewAsync(snapshot, request.SessionId, scope, context.CancellationToken);
         var message = request.IdCase switch
         {
             V1.GetMessageRequest.IdOneofCase.MessageId => await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken),
@@ -35,9 +36,10 @@ internal sealed class MessagesService(
         var cancellationToken = context.CancellationToken;
         var page = new MessagePage(
             RequestLimits.Of(request.Limit, byDefault: 0), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        var (view, last) = await FindPlaceAsync(database, request.Scope, request.SessionId, request.MessageId, cancellationToken);
-        var places = file.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, cancellationToken);
+        var database = snapshot.Database;
+        var (view, last) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, cancellationToken);
+        var places = snapshot.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
         var (messages, hasMore) = await database.ReadPathAsync(places, page, cancellationToken);
         return new V1.MessagePath
         {
@@ -50,8 +52,9 @@ internal sealed class MessagesService(
 
     public override async Task<V1.ListChildrenReply> ListChildren(V1.ListChildrenRequest request, ServerCallContext context)
     {
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var (view, parent) = await FindPlaceAsync(database, request.Scope, request.SessionId, request.MessageId, context.CancellationToken);
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var database = snapshot.Database;
+        var (view, parent) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, context.CancellationToken);
         var children = await database.ListChildrenAsync(view, parent?.MessageId, context.CancellationToken);
         return new V1.ListChildrenReply { Messages = { await ToContractAsync(database, view, children, context.CancellationToken) } };
     }
@@ -117,8 +120,8 @@ internal sealed class MessagesService(
     }
 
     /// <summary>The session, and the message in it. Either may be left out: the message (null then), or the session (the message's own then).</summary>
-    private async Task<(SessionView View, Message? Message)> FindPlaceAsync(
-        ChatHistoryDbContext database, V1.Scope requestScope, string sessionId, string messageId, CancellationToken cancellationToken)
+    private static async Task<(SessionView View, Message? Message)> FindPlaceAsync(
+        ReadSnapshot snapshot, V1.Scope requestScope, string sessionId, string messageId, CancellationToken cancellationToken)
     {
         var scope = UserScope.Parse(requestScope);
         if (sessionId is "" && messageId is "")
@@ -126,19 +129,19 @@ internal sealed class MessagesService(
             throw StorageStatus.Invalid("session_id", "must not be empty, unless message_id is given");
         }
 
-        var view = sessionId is "" ? null : await FindViewAsync(database, sessionId, scope, cancellationToken);
+        var view = sessionId is "" ? null : await FindViewAsync(snapshot, sessionId, scope, cancellationToken);
         if (messageId is "")
         {
             return (view!, null);
         }
 
-        var message = await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
-        view ??= await FindViewAsync(database, message.SessionId, scope, cancellationToken);
+        var message = await snapshot.Database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
+        view ??= await FindViewAsync(snapshot, message.SessionId, scope, cancellationToken);
         return view.Shows(message) ? (view, message) : throw StorageStatus.NotFound("message");
     }
 
-    private async Task<SessionView> FindViewAsync(ChatHistoryDbContext database, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
-        await SessionView.FindAsync(database, file, sessionId, scope, cancellationToken) ?? throw StorageStatus.NotFound("session");
+    private static async Task<SessionView> FindViewAsync(ReadSnapshot snapshot, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
+        await SessionView.FindAsync(snapshot, sessionId, scope, cancellationToken) ?? throw StorageStatus.NotFound("session");
 
     private async Task<Message> FindAsync(string messageId, UserScope scope, CancellationToken cancellationToken)
     {

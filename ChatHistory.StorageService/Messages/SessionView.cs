@@ -12,11 +12,11 @@ internal sealed record SessionView(Session Session, IReadOnlyList<PlaceOnPath> I
 {
     /// <summary>Null when there is no such session, or not in the scope.</summary>
     public static async Task<SessionView?> FindAsync(
-        ChatHistoryDbContext database, DatabaseFile file, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
-        await database.FindSessionAsync(sessionId, scope, cancellationToken) is { } session ? Of(session, file) : null;
+        ReadSnapshot snapshot, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
+        await snapshot.Database.FindSessionAsync(sessionId, scope, cancellationToken) is { } session ? Of(session, snapshot) : null;
 
-    public static SessionView Of(Session session, DatabaseFile file) =>
-        new(session, session.ForkedFrom is null ? [] : file.Read(reader => StoredPath.ReadPlaces(reader, session.SessionId, session.ForkedFrom)));
+    public static SessionView Of(Session session, ReadSnapshot snapshot) =>
+        new(session, session.ForkedFrom is null ? [] : snapshot.Read(reader => StoredPath.ReadPlaces(reader, session.SessionId, session.ForkedFrom)));
 
     public bool Shows(Message message) => message.SessionId == Session.SessionId || Inherited.Any(place => place.MessageId == message.MessageId);
 

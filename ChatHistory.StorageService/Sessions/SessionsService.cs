@@ -11,7 +11,7 @@ using V1 = ChatHistory.Storage.V1;
 namespace ChatHistory.StorageService.Sessions;
 
 internal sealed class SessionsService(
-    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Sessions.SessionsBase
+    DatabaseWriter writer, WalCheckpointer checkpointer, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Sessions.SessionsBase
 {
     private const int DefaultLimit = 50;
 
@@ -120,10 +120,10 @@ internal sealed class SessionsService(
     {
         var page = new MessagePage(
             RequestLimits.Of(request.Limit, DefaultLimit), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var view = await SessionView.FindAsync(database, file, request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var view = await SessionView.FindAsync(snapshot, request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
             ?? throw StorageStatus.NotFound("session");
-        var (messages, hasMore) = await database.ReadMessagesAsync(view, page, context.CancellationToken);
+        var (messages, hasMore) = await snapshot.Database.ReadMessagesAsync(view, page, context.CancellationToken);
         return new V1.ListMessagesReply
         {
             Session = view.Session.ToContract(),
@@ -135,10 +135,10 @@ internal sealed class SessionsService(
 
     public override async Task<V1.Transcript> GetTranscript(V1.GetTranscriptRequest request, ServerCallContext context)
     {
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var session = await database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var session = await snapshot.Database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
             ?? throw StorageStatus.NotFound("session");
-        return file.Read(reader =>
+        return snapshot.Read(reader =>
         {
             var (omitted, tokens) = StoredMessage.FindContext(reader, session.HeadMessageId);
             var transcript = new V1.Transcript { Messages = { StoredPath.Read(reader, session.SessionId, session.HeadMessageId) }, Omitted = omitted };
@@ -169,16 +169,15 @@ internal sealed class SessionsService(
         foreach (var session in sessions)
         {
             await responseStream.WriteAsync(new V1.HistoryItem { Session = session.ToContract() }, cancellationToken);
-            var view = SessionView.Of(session, file);
             List<Message> messages;
             bool hasMore;
             var afterSeq = 0L;
             do
             {
-                await using (var database = await contexts.CreateDbContextAsync(cancellationToken))
+                await using (var snapshot = await ReadSnapshot.BeginAsync(contexts, cancellationToken))
                 {
                     var part = new MessagePage(MessagesPerRead, Offset: 0, afterSeq, Descending: false);
-                    (messages, hasMore) = await database.ReadMessagesAsync(view, part, cancellationToken);
+                    (messages, hasMore) = await snapshot.Database.ReadMessagesAsync(SessionView.Of(session, snapshot), part, cancellationToken);
                 }
 
                 foreach (var message in messages)

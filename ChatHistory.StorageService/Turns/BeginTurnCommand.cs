@@ -177,8 +177,8 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             return [];
         }
 
-        // The hash tells when an answer was repaired meanwhile.
-        return _read is not null && _readEnd == end && _readHash.AsSpan().SequenceEqual(StoredMessage.Find(database, end)?.Hash)
+        // The hash tells when an answer was repaired meanwhile, or one before it deleted. Where it is unknown already, nothing would tell.
+        return _read is not null && _readHash is not null && _readEnd == end && _readHash.AsSpan().SequenceEqual(StoredMessage.Find(database, end)?.Hash)
             ? _read
             : StoredPath.Read(database, turn.SessionId, end);
     }
