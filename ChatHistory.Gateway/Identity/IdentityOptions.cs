@@ -1,3 +1,5 @@
+using ChatHistory.Gateway.Identity.Oidc;
+
 namespace ChatHistory.Gateway.Identity;
 
 /// <summary>Who may use the gateway; section <c>Identity</c>.</summary>
@@ -31,6 +33,9 @@ internal sealed class IdentityOptions
 
     /// <summary>Names, besides those of loopback, under which the admin listener may be called in personal mode.</summary>
     public string[] AdminHosts { get; init; } = [];
+
+    /// <summary>Tokens that are accepted beside API keys. With them, too, there is no personal mode.</summary>
+    public OidcOptions Oidc { get; init; } = new();
 
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
 }
