@@ -8,10 +8,12 @@ using ChatHistory.Gateway.Conversations;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.History;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Identity.Oidc;
 using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
 using ChatHistory.Gateway.PassThrough;
+using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Responses;
 using ChatHistory.Gateway.Runs;
@@ -80,6 +82,11 @@ internal static class GatewayServices
         services.AddSingleton<IValidateOptions<IdentityOptions>, IdentityOptionsValidator>();
         services.AddOptions<IdentityOptions>().BindConfiguration(IdentityOptions.Section).ValidateOnStart();
         services.AddSingleton<ApiKeyLookup>();
+        services.AddSingleton<FailedAttempts>();
+        services.AddSingleton<OidcTokens>();
+        services.AddHttpClient(OidcTokens.HttpClientName, client => (client.Timeout, client.MaxResponseContentBufferSize) = (TimeSpan.FromSeconds(5), 1024 * 1024));
+        services.AddSingleton<RateLimiter>();
+        services.AddHostedService<UsageReporter>();
         services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
         services.AddAuthorizationBuilder().SetFallbackPolicy(OnlyOwners());
@@ -106,6 +113,7 @@ internal static class GatewayServices
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseOperatorGuard();
+        app.UseRequestLimits();
         return app;
     }
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using ChatHistory.Gateway.RateLimits;
 
 namespace ChatHistory.Gateway;
 
@@ -29,4 +30,23 @@ internal sealed class LimitsOptions
     /// <summary>How long a client may take nothing of what waits for it. Then its connection is cut, and it counts as one that has left.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan ClientStallTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Wrong keys that an address may send in a minute before it is told to wait; 0 for any number. Right keys are never asked about it.</summary>
+    [Range(0, 1_000_000)]
+    public int WrongKeysPerMinute { get; init; } = 100;
+
+    /// <summary>Most messages in one request.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxMessages { get; init; } = 20_000;
+
+    /// <summary>Largest message (or item of a response's input) in bytes of its JSON.</summary>
+    [Range(1024, 64 * 1024 * 1024)]
+    public int MaxMessageBytes { get; init; } = 32 * 1024 * 1024;
+
+    /// <summary>Most tools that a request may offer to the model.</summary>
+    [Range(1, 10_000)]
+    public int MaxTools { get; init; } = 512;
+
+    /// <summary>What a key may whose own limits say nothing, and the owner of a token; without a value, as much as it wants.</summary>
+    public KeyLimits PerKey { get; init; } = new();
 }

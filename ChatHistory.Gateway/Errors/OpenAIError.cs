@@ -17,6 +17,9 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
     /// <summary>Seconds after which a repetition makes sense; sent as <c>Retry-After</c>.</summary>
     public int? RetryAfterSeconds { get; init; }
 
+    /// <summary>The same, where seconds are too coarse: sent as <c>Retry-After</c> and, in milliseconds, as <c>retry-after-ms</c>, which SDKs look for first.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     /// <summary>False tells the official SDKs not to repeat the request by themselves (<c>x-should-retry</c>).</summary>
     public bool? ShouldRetry { get; init; }
 

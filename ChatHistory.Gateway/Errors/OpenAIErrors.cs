@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Telemetry;
 using Grpc.Core;
@@ -51,6 +52,12 @@ internal static partial class OpenAIErrors
             response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
+        if (error.RetryAfter is { } wait)
+        {
+            response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+            response.Headers["retry-after-ms"] = Math.Max(1, (long)Math.Ceiling(wait.TotalMilliseconds)).ToString(CultureInfo.InvariantCulture);
+        }
+
         if (error.ShouldRetry is { } retry)
         {
             response.Headers["x-should-retry"] = retry ? "true" : "false";
@@ -86,6 +93,7 @@ internal static partial class OpenAIErrors
         StatusCode.InvalidArgument => OpenAIError.InvalidRequest(exception.Status.Detail, exception.Status.Detail.Split(' ')[0]),
         StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
         StatusCode.FailedPrecondition => OpenAIError.StorageFull(),
+        StatusCode.PermissionDenied => RateLimitErrors.StoredBytes(),
         StatusCode.ResourceExhausted or StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };

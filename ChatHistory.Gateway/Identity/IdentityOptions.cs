@@ -1,3 +1,5 @@
+using ChatHistory.Gateway.Identity.Oidc;
+
 namespace ChatHistory.Gateway.Identity;
 
 /// <summary>Who may use the gateway; section <c>Identity</c>.</summary>
@@ -28,6 +30,9 @@ internal sealed class IdentityOptions
 
     /// <summary>The admin listener on an address beyond loopback is refused unless this is set: whoever reaches it needs only one key for everything.</summary>
     public bool AllowAdminBeyondLoopback { get; init; }
+
+    /// <summary>Tokens that are accepted beside API keys. With them, too, there is no personal mode.</summary>
+    public OidcOptions Oidc { get; init; } = new();
 
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
 }

@@ -10,7 +10,7 @@ internal sealed class IdentityOptionsValidator(IConfiguration configuration) : I
 
     public ValidateOptionsResult Validate(string? name, IdentityOptions options)
     {
-        string[] failures = [.. new[] { AdminKeyFault(options), PersonalModeFault(options), AdminListenerFault(options) }.OfType<string>()];
+        string[] failures = [.. new[] { AdminKeyFault(options), PersonalModeFault(options), AdminListenerFault(options), options.Oidc.Fault() }.OfType<string>()];
         return failures.Length == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
 
@@ -21,7 +21,7 @@ internal sealed class IdentityOptionsValidator(IConfiguration configuration) : I
 
     private string? PersonalModeFault(IdentityOptions options)
     {
-        var exposed = options.HasAdminKey || options.AllowPersonalModeBeyondLoopback
+        var exposed = options.HasAdminKey || options.Oidc.IsOn || options.AllowPersonalModeBeyondLoopback
             ? []
             : Exposed(options.PublishedOn, endpoint => endpoint != AdminListener.Name);
         return exposed.Length == 0

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using ChatHistory.Gateway.Errors;
+using Microsoft.Extensions.Options;
 
 namespace ChatHistory.Gateway.Messages;
 
@@ -62,6 +63,16 @@ internal sealed class JsonBody : IDisposable
         {
             document.Dispose();
             throw Malformed("it must be an object");
+        }
+
+        try
+        {
+            BodyLimits.Check(document.RootElement, request.HttpContext.RequestServices.GetRequiredService<IOptions<LimitsOptions>>().Value);
+        }
+        catch
+        {
+            document.Dispose();
+            throw;
         }
 
         return new JsonBody(bytes, document);

@@ -3,15 +3,16 @@ using System.Net;
 namespace ChatHistory.Gateway.PassThrough;
 
 /// <summary>
-/// An answer's body with a limit on silence (<c>Vllm:IdleTimeout</c>): a read that takes longer ends in a <see cref="TimeoutException"/>.
+/// An answer's body with a limit on silence (<c>Vllm:IdleTimeout</c>): a read that takes longer ends in a <see cref="TimeoutException"/>. What passes is
+/// shown to <see cref="UsageTail"/>.
 /// The forwarder's own limit cannot be this one, because it is also the one on the wait for headers, which may be much longer.
 /// </summary>
-internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, TimeProvider time) : HttpContent
+internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, UsageTail usage, TimeProvider time) : HttpContent
 {
     protected override Task<Stream> CreateContentReadStreamAsync() => CreateContentReadStreamAsync(CancellationToken.None);
 
     protected override async Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken) =>
-        new IdleLimitedStream(await inner.ReadAsStreamAsync(cancellationToken), limit, time);
+        new IdleLimitedStream(await inner.ReadAsStreamAsync(cancellationToken), limit, usage, time);
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => inner.CopyToAsync(stream, context);
 
@@ -31,7 +32,7 @@ internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, Time
         base.Dispose(disposing);
     }
 
-    private sealed class IdleLimitedStream(Stream inner, TimeSpan limit, TimeProvider time) : Stream
+    private sealed class IdleLimitedStream(Stream inner, TimeSpan limit, UsageTail usage, TimeProvider time) : Stream
     {
         public override bool CanRead => true;
 
@@ -53,7 +54,9 @@ internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, Time
             using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
             try
             {
-                return await inner.ReadAsync(buffer, either.Token);
+                var read = await inner.ReadAsync(buffer, either.Token);
+                usage.Observe(buffer.Span[..read]);
+                return read;
             }
             catch (OperationCanceledException exception) when (silence.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {

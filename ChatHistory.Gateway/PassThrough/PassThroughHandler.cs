@@ -5,8 +5,10 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Identity;
 using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
+using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Telemetry;
 using ChatHistory.Gateway.Turns;
@@ -25,6 +27,7 @@ internal sealed partial class PassThroughHandler(
     IHttpForwarder forwarder,
     IHttpMessageHandlerFactory handlers,
     AdmissionGate admission,
+    RateLimiter limiter,
     ShutdownGrace shutdown,
     MediaPolicy media,
     ChatTelemetry telemetry,
@@ -59,6 +62,8 @@ internal sealed partial class PassThroughHandler(
 
         using var place = admission.Enter(AdmissionKind.PassThrough);
         using var json = route.IsJson ? await ReadAsync(context) : null;
+        var estimate = TokenEstimate.Of(json?.Root, context.Request.ContentLength ?? 0);
+        using var allowance = await limiter.EnterTurnAsync(CallerIdentity.Of(context.User), estimate, context.RequestAborted);
 
         // The forwarder turns an upgrade into a GET of its own; none of these routes has one.
         context.Request.Headers.Remove("Upgrade");
@@ -67,6 +72,7 @@ internal sealed partial class PassThroughHandler(
         var transformer = new VllmTransformer(new Uri(_server, route.Path), _vllm, time);
         var outcome = await forwarder.SendAsync(context, _server.AbsoluteUri, _client, _config, transformer, shutdown.Token);
         var exception = context.Features.Get<IForwarderErrorFeature>()?.Exception;
+        allowance.Settle(transformer.Refusal is null ? transformer.Usage?.Tokens(estimate) ?? 0 : 0);
         if (transformer.Refusal is var (refusal, body))
         {
             Log.Refused(logger, route.Path, refusal.Status, telemetry.CapturesContent ? body : $"{body.Length} characters");

@@ -23,6 +23,9 @@ internal sealed class VllmTransformer(Uri target, VllmOptions options, TimeProvi
     /// <summary>The model server's own error, when it answered with one.</summary>
     public (OpenAIError Error, string Body)? Refusal { get; private set; }
 
+    /// <summary>What the answer says that it took, once it has passed.</summary>
+    public UsageTail? Usage { get; private set; }
+
     public override ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         var incoming = httpContext.Request;
@@ -75,7 +78,7 @@ internal sealed class VllmTransformer(Uri target, VllmOptions options, TimeProvi
         }
 
         var isStream = proxyResponse.Content.Headers.ContentType?.MediaType == MediaTypeNames.Text.EventStream;
-        proxyResponse.Content = new IdleLimitedContent(proxyResponse.Content, options.IdleTimeout, time);
+        proxyResponse.Content = new IdleLimitedContent(proxyResponse.Content, options.IdleTimeout, Usage = new UsageTail(), time);
         if (isStream)
         {
             response.Headers.CacheControl = "no-cache";

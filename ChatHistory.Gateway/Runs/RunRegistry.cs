@@ -97,7 +97,7 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     // Two owners may send the very same body; neither may take the other's place.
     private static string KeyOf(string fingerprint, Scope scope) => $"{fingerprint} {scope.Owner}";
 
-    private static bool IsVisible(Run run, Scope scope) => scope.Everyone || scope.Equals(run.Scope);
+    private static bool IsVisible(Run run, Scope scope) => scope.Everyone || (!run.Scope.Everyone && scope.Owner == run.Scope.Owner);
 
     private sealed class Announcement(RunRegistry registry, string id) : IDisposable
     {

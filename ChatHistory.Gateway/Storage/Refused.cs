@@ -1,4 +1,5 @@
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Gateway.Storage;
@@ -13,6 +14,7 @@ internal static class Refused
         Refusal.Types.Reason.KeyReused => OpenAIError.InvalidRequest(
             "The Idempotency-Key was used for a request with another body. A key stands for one request: take a new one for each.",
             "Idempotency-Key", "idempotency_key_reused"),
+        Refusal.Types.Reason.QuotaExceeded => RateLimitErrors.StoredBytes(),
         Refusal.Types.Reason.Invalid => OpenAIError.InvalidRequest(refusal.Detail),
         Refusal.Types.Reason.StorageFull => OpenAIError.StorageFull(),
         _ => OpenAIError.StorageUnavailable(),

@@ -2,6 +2,7 @@ using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Context;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Storage;
@@ -16,7 +17,7 @@ namespace ChatHistory.Gateway.Turns;
 /// <remarks>
 /// <list type="number">
 /// <item>A client that repeats itself gets the run that its first sending began (<see cref="RunReplay"/>). Everything else needs a place (<see cref="AdmissionGate"/>).</item>
-/// <item>Wait for the session's turn, when the request continues a session by its id (<see cref="MultitaskRule"/>).</item>
+/// <item>Take it off what the caller's key may (<see cref="RateLimiter"/>). Wait for the session's turn, when the request continues a session by its id (<see cref="MultitaskRule"/>).</item>
 /// <item>Begin: one commit stores session, new messages and the answer's row. Only then is the model called. If storage knows the request
 /// already, its answer is given again instead.</item>
 /// <item>Call the model with the stored history before the new messages, as much of it as fits (<see cref="PromptBuilder"/>).</item>
@@ -34,6 +35,7 @@ internal sealed partial class TurnRunner(
     VllmClient vllm,
     StreamRelay streamRelay,
     WholeRelay wholeRelay,
+    RateLimiter limiter,
     ChatTelemetry telemetry,
     IOptions<VllmOptions> options,
     ILogger<TurnRunner> logger)
@@ -52,7 +54,8 @@ internal sealed partial class TurnRunner(
 
         using var admitted = admission.Enter(AdmissionKind.Turn);
 
-        // Step 2: the session's turn.
+        // Step 2: what the caller may, and the session's turn.
+        using var allowance = await limiter.EnterTurnAsync(caller.Identity, TokenEstimate.Of(request.Completion), clientLeft);
         if (request is { SessionId: { } interrupted, Multitask: MultitaskRule.Interrupt })
         {
             await InterruptAsync(interrupted, caller, clientLeft);
@@ -70,6 +73,7 @@ internal sealed partial class TurnRunner(
         }
 
         using var listener = run.Owner;
+        allowance.Watch(run.Observer);
 
         // Step 4: call the model.
         using var chat = telemetry.Start(request.Completion, turn, options.Value);

@@ -22,6 +22,8 @@ internal sealed class ChatHistoryDbContext(DbContextOptions<ChatHistoryDbContext
 
     public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
 
+    public DbSet<UsageTotal> Usage => Set<UsageTotal>();
+
     protected override void OnModelCreating(ModelBuilder modelBuilder) =>
         modelBuilder.ApplyConfigurationsFromAssembly(typeof(ChatHistoryDbContext).Assembly);
 }

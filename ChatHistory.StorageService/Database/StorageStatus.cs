@@ -16,6 +16,9 @@ internal static class StorageStatus
 
     public static RpcException AlreadyExists(string what) => new(new Status(StatusCode.AlreadyExists, $"{what} already exists with other content."));
 
+    /// <summary>The scope's owner has stored as much as it may (Scope.max_stored_bytes).</summary>
+    public static RpcException QuotaExceeded() => new(new Status(StatusCode.PermissionDenied, "The owner has stored as much as it may."));
+
     public static RpcException Unavailable(string why) => new(new Status(StatusCode.Unavailable, why));
 
     public static RpcException Overloaded(string why) => new(new Status(StatusCode.ResourceExhausted, why));

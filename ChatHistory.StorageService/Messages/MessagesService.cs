@@ -82,6 +82,11 @@ internal sealed class MessagesService(
         var scope = UserScope.Parse(request.Scope);
         var command = new UpdateMessageMetadataCommand(request, scope);
         await writer.RunAsync(command, context.CancellationToken);
+        if (command.IsOverQuota)
+        {
+            throw StorageStatus.QuotaExceeded();
+        }
+
         return command.Found
             ? (await FindAsync(request.MessageId, scope, context.CancellationToken)).ToContract()
             : throw StorageStatus.NotFound("message");

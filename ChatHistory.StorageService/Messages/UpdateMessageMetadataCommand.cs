@@ -19,6 +19,12 @@ internal sealed class UpdateMessageMetadataCommand(V1.UpdateMessageMetadataReque
 
     public bool Found { get; private set; }
 
-    public override void Execute(PreparedConnection database, string now) =>
-        Found = database.Execute(Update, request.MessageId, request.Metadata, scope.Owner) > 0;
+    /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
+    public bool IsOverQuota { get; private set; }
+
+    public override void Execute(PreparedConnection database, string now)
+    {
+        IsOverQuota = StoredBytes.AreExceeded(database, scope, Size);
+        Found = !IsOverQuota && database.Execute(Update, request.MessageId, request.Metadata, scope.Owner) > 0;
+    }
 }

@@ -14,9 +14,18 @@ internal sealed class CreateSessionCommand(string sessionId, V1.NewSession sessi
     /// <summary>False when the id belongs to somebody else. True also when the session was there: it was sent again.</summary>
     public bool IsThere { get; private set; }
 
+    /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
+    public bool IsOverQuota { get; private set; }
+
     public override void Execute(PreparedConnection database, string now)
     {
         var owner = FindOwner(database);
+        IsOverQuota = owner is null && StoredBytes.AreExceeded(database, scope, Size);
+        if (IsOverQuota)
+        {
+            return;
+        }
+
         if (owner is null)
         {
             SessionRows.Insert(database, sessionId, session, messages: 0, now);

@@ -30,9 +30,12 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
     /// <summary>Why the session cannot be forked there.</summary>
     public string? Fault { get; private set; }
 
+    /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
+    public bool IsOverQuota { get; private set; }
+
     public override void Execute(PreparedConnection database, string now)
     {
-        (IsThere, Fault) = (false, null);
+        (IsThere, IsOverQuota, Fault) = (false, false, null);
         using (var reader = database.Query(SelectOwner, request.NewSessionId))
         {
             if (reader.Read())
@@ -66,6 +69,12 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
         var point = ContinuationPoint.Find(database, request.SessionId, forkedFrom, messageId);
         Fault = point.Fault;
         if (Fault is not null)
+        {
+            return;
+        }
+
+        IsOverQuota = StoredBytes.AreExceeded(database, scope, Size);
+        if (IsOverQuota)
         {
             return;
         }

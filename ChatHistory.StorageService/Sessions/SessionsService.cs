@@ -29,6 +29,7 @@ internal sealed class SessionsService(
 
         var command = new CreateSessionCommand(request.SessionId, request.Session, scope);
         await writer.RunAsync(command, context.CancellationToken);
+        RefuseWhen(command.IsOverQuota);
         return command.IsThere
             ? await FindAsync(request.SessionId, scope, context.CancellationToken)
             : throw StorageStatus.NotFound("session");
@@ -77,6 +78,7 @@ internal sealed class SessionsService(
         var scope = UserScope.Parse(request.Scope);
         var command = new UpdateSessionCommand(request, scope);
         await writer.RunAsync(command, context.CancellationToken);
+        RefuseWhen(command.IsOverQuota);
         if (command.HeadFault is { } fault)
         {
             throw StorageStatus.Invalid("head_message_id", fault);
@@ -93,6 +95,7 @@ internal sealed class SessionsService(
         RequireId(request.NewSessionId, "new_session_id");
         var command = new ForkSessionCommand(request, scope);
         await writer.RunAsync(command, context.CancellationToken);
+        RefuseWhen(command.IsOverQuota);
         if (command.Fault is { } fault)
         {
             throw StorageStatus.Invalid("message_id", fault);
@@ -101,6 +104,14 @@ internal sealed class SessionsService(
         return command.IsThere
             ? await FindAsync(request.NewSessionId, scope, context.CancellationToken)
             : throw StorageStatus.NotFound("session");
+    }
+
+    private static void RefuseWhen(bool isOverQuota)
+    {
+        if (isOverQuota)
+        {
+            throw StorageStatus.QuotaExceeded();
+        }
     }
 
     public override async Task<Empty> Delete(V1.DeleteSessionRequest request, ServerCallContext context)

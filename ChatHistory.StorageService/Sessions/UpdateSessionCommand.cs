@@ -26,9 +26,18 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
     /// <summary>Why the session cannot continue from the head that was asked for.</summary>
     public string? HeadFault { get; private set; }
 
+    /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
+    public bool IsOverQuota { get; private set; }
+
     public override void Execute(PreparedConnection database, string now)
     {
         HeadFault = null;
+        IsOverQuota = (request.HasTitle || request.HasMetadata) && StoredBytes.AreExceeded(database, scope, Size);
+        if (IsOverQuota)
+        {
+            return;
+        }
+
         if (request.HasHeadMessageId)
         {
             string? forkedFrom;

@@ -40,6 +40,11 @@ internal sealed class AppendMessageCommand(V1.AppendMessage append, UserScope sc
             }
         }
 
+        if (StoredBytes.AreExceeded(database, Scope, Size))
+        {
+            return QuotaExceeded();
+        }
+
         var row = new MessageRow(messageId, append.SessionId, head.MessageId, head.LastSeq + 1, append.Message.Content)
         {
             Model = append.HasModel ? append.Model : null,

@@ -94,6 +94,11 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             return FoundTurn.ToResult(earlier);
         }
 
+        if (StoredBytes.AreExceeded(database, Scope, Size))
+        {
+            return QuotaExceeded();
+        }
+
         if (turn.HasSupersedes)
         {
             FoundTurn.Supersede(database, turn.Supersedes, now);

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace ChatHistory.StorageService.Turns;
 
-/// <summary>Removes what is kept for a time only: frames of streamed answers, and idempotency keys.</summary>
+/// <summary>Removes what is kept for a time only: frames of streamed answers, idempotency keys, and what was used on days long past.</summary>
 internal sealed partial class ExpirySweeper(
     DatabaseWriter writer, DatabaseReadiness readiness, IOptions<TurnOptions> options, TimeProvider time, ILogger<ExpirySweeper> logger) : BackgroundService
 {
@@ -55,6 +55,12 @@ internal sealed partial class ExpirySweeper(
         private const string SweepKeys =
             "DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 LIMIT ?2)";
 
+        private const string SweepUsage =
+            "DELETE FROM usage WHERE rowid IN (SELECT rowid FROM usage WHERE day < ?1 LIMIT ?2)";
+
+        // A year to look back on, and the month that is under way.
+        private static readonly TimeSpan s_usageKept = TimeSpan.FromDays(400);
+
         public int Removed { get; private set; }
 
         public override bool MayUseBallast => true;
@@ -63,7 +69,8 @@ internal sealed partial class ExpirySweeper(
         {
             var framesBefore = Guid.CreateVersion7(UtcText.Parse(now) - options.FramesKept).ToString();
             Removed = database.Execute(SweepFrames, framesBefore, PerTransaction)
-                + database.Execute(SweepKeys, UtcText.Of(UtcText.Parse(now) - options.IdempotencyKeysKept), PerTransaction);
+                + database.Execute(SweepKeys, UtcText.Of(UtcText.Parse(now) - options.IdempotencyKeysKept), PerTransaction)
+                + database.Execute(SweepUsage, UtcText.Of(UtcText.Parse(now) - s_usageKept)[..10], PerTransaction);
         }
     }
 

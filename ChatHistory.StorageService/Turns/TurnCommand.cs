@@ -26,6 +26,8 @@ internal abstract class TurnCommand(UserScope scope, int size) : Writing.WriteCo
 
     public static WriteResult Invalid(string detail) => Refuse(Refusal.Types.Reason.Invalid, detail);
 
+    protected static WriteResult QuotaExceeded() => Refuse(Refusal.Types.Reason.QuotaExceeded, "The owner has stored as much as it may.");
+
     protected static WriteResult SessionNotFound() => Refuse(Refusal.Types.Reason.SessionNotFound, "No such session.");
 
     protected static WriteResult MessageNotFound() => Refuse(Refusal.Types.Reason.MessageNotFound, "No such message in this session.");

@@ -13,4 +13,10 @@ internal sealed class User
 
     /// <summary>Kept by triggers on <c>sessions</c>, so that a page's total is never counted.</summary>
     public long SessionCount { get; init; }
+
+    /// <summary>
+    /// Bytes of what the user's messages and sessions say, in UTF-8, kept by triggers on both tables. Quotas are judged by it. Not in it is what
+    /// the database needs around it (indexes, ids), and the frames of streamed answers, which are kept for a day.
+    /// </summary>
+    public long StoredBytes { get; init; }
 }

@@ -5,7 +5,8 @@ namespace ChatHistory.StorageService.Users;
 
 /// <summary>Whose data a call may touch: one owner's, or everybody's (personal mode).</summary>
 /// <param name="Owner">The one owner; null for everybody.</param>
-internal readonly record struct UserScope(string? Owner)
+/// <param name="MaxStoredBytes">How much may be stored of the owner; null for any amount.</param>
+internal readonly record struct UserScope(string? Owner, long? MaxStoredBytes = null)
 {
     /// <summary>Reads the contract's scope. False when it names nobody: there is no call without a scope.</summary>
     public static bool TryParse(V1.Scope? scope, out UserScope parsed)
@@ -13,7 +14,7 @@ internal readonly record struct UserScope(string? Owner)
         switch (scope?.ScopeCase)
         {
             case V1.Scope.ScopeOneofCase.Owner when scope.Owner.Length > 0:
-                parsed = new UserScope(scope.Owner);
+                parsed = new UserScope(scope.Owner, scope.HasMaxStoredBytes ? scope.MaxStoredBytes : null);
                 return true;
             case V1.Scope.ScopeOneofCase.Everyone when scope.Everyone:
                 parsed = new UserScope(null);

@@ -19,7 +19,12 @@ public sealed class KeyedSystem : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _system = await RunningSystem.StartAsync(settings: ("Identity__AdminKey", RunningSystem.AdminKey));
+        _system = await RunningSystem.StartAsync(settings:
+        [
+            ("Identity__AdminKey", RunningSystem.AdminKey),
+            // Tests of this class send thousands of wrong keys.
+            ("Limits__WrongKeysPerMinute", "0"),
+        ]);
         Simulator = new SimulatorProbe(_system.Simulator!);
         Admin = _system.Administrator();
     }

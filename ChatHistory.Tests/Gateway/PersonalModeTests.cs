@@ -1,4 +1,6 @@
+using System.Net;
 using ChatHistory.Tests.Processes;
+using ChatHistory.Tests.StorageService;
 
 namespace ChatHistory.Tests.Gateway;
 
@@ -15,6 +17,9 @@ public sealed class PersonalModeTests
     [InlineData("http://127.0.0.1:0", "Identity__AdminKey=short", "Identity:AdminKey has 5 characters")]
     [InlineData("http://127.0.0.1:0", "Kestrel__Endpoints__admin__Url=http://*:0", "The admin listener, where keys and backups are managed, would listen on *")]
     [InlineData("http://127.0.0.1:0", "Identity__AdminPublishedOn=192.168.1.7", "would listen on 192.168.1.7")]
+    [InlineData("http://127.0.0.1:0", "Identity__Oidc__Authority=https://login.example.org", "Identity:Oidc:Audience is blank")]
+    [InlineData("http://127.0.0.1:0", "Identity__Oidc__Authority=http://login.example.org", "plain HTTP")]
+    [InlineData("http://127.0.0.1:0", "Identity__Oidc__Authority=login", "must be the issuer's address")]
     public async Task Gateway_RefusesToStart(string url, string? setting, string sentence)
     {
         using var volume = new TemporaryVolume();
@@ -39,6 +44,20 @@ public sealed class PersonalModeTests
         await using var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", volume.Settings(url, setting, another));
 
         Assert.NotEmpty(gateway.Addresses);
+    }
+
+    /// <summary>Another gateway on the same storage, or a restored backup, may bring the first key.</summary>
+    [Fact]
+    public async Task Gateway_ClosesWhenAKeyAppears()
+    {
+        await using var system = await RunningSystem.StartAsync();
+        Assert.Equal(HttpStatusCode.OK, (await system.Client.GetJsonAsync("/v1/sessions")).Status);
+        using (var database = OtherTool.Open(system.DatabasePath))
+        {
+            database.Execute("INSERT INTO api_keys (key_id, user_id, name, hash) VALUES ('abcdefgh', 'default_user', '', zeroblob(32))");
+        }
+
+        await Eventually.GetAsync(async () => (await system.Client.GetJsonAsync("/v1/sessions")).Status, status => status == HttpStatusCode.Unauthorized, TimeSpan.FromSeconds(3));
     }
 
     private sealed class TemporaryVolume : IDisposable

@@ -96,7 +96,7 @@ internal sealed class RunningSystem : IAsyncDisposable
     public Task<HttpClient> ClientOfAsync(string userId) => ClientWithNewKeyAsync($$"""{"user_id":"{{userId}}"}""");
 
     /// <summary>The same with a key that may speak for others by a UI's headers.</summary>
-    public Task<HttpClient> TrustedClientOfAsync(string userId) => ClientWithNewKeyAsync($$"""{"user_id":"{{userId}}","trusted_proxy":true}""");
+    public Task<HttpClient> TrustedClientOfAsync(string userId) => ClientWithNewKeyAsync($$"""{"user_id":"{{userId}}","role":"trusted_proxy"}""");
 
     private async Task<HttpClient> ClientWithNewKeyAsync(string key)
     {

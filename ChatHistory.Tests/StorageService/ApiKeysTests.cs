@@ -17,7 +17,8 @@ public sealed class ApiKeysTests
         await using var storage = await StorageFixture.StartAsync(time: time);
         var request = NewKey("k1", 1);
         request.ExpiresAt = Timestamp.FromDateTimeOffset(s_now.AddDays(1));
-        request.TrustedProxy = true;
+        request.Role = "trusted_proxy";
+        request.Limits = new KeyLimits { RequestsPerMinute = 60, StoredBytes = 0 };
 
         var created = await storage.ApiKeys.CreateAsync(request);
         var again = await storage.ApiKeys.CreateAsync(request);
@@ -36,7 +37,8 @@ public sealed class ApiKeysTests
                 Hash = request.Hash,
                 CreatedAt = Timestamp.FromDateTimeOffset(s_now),
                 ExpiresAt = request.ExpiresAt,
-                TrustedProxy = true,
+                Role = "trusted_proxy",
+                Limits = request.Limits,
             },
             created);
         Assert.Equal([created, created], [again, found]);

@@ -81,6 +81,11 @@ public sealed class BranchModelTests
 
     private static async Task CheckAsync(StorageFixture storage, Model model, int salt)
     {
+        using (var database = storage.OpenAsOtherTool())
+        {
+            Assert.Empty(database.Query(StoredBytesTests.WrongCounters));
+        }
+
         foreach (var expected in model.Sessions.Values)
         {
             var shown = string.Join(' ', expected.Shown.Select(message => message.Text));
