@@ -132,9 +132,9 @@ public sealed class OpenAISdkTests(PersonalSystem system) : IClassFixture<Person
     }
 
     [Fact]
-    public async Task ImageByAddress_IsReplayedAsItWasSent()
+    public async Task Image_IsReplayedAsItWasSent()
     {
-        var parts = new[] { ChatMessageContentPart.CreateTextPart("What is it?"), ChatMessageContentPart.CreateImagePart(new Uri("https://images.test/cat.png"), ChatImageDetailLevel.Low) };
+        var parts = new[] { ChatMessageContentPart.CreateTextPart("What is it?"), ChatMessageContentPart.CreateImagePart(new Uri("data:image/png;base64,AQID"), ChatImageDetailLevel.Low) };
         await Chat.CompleteChatAsync([new UserChatMessage(parts)], new ChatCompletionOptions { EndUserId = _user });
 
         var session = (await SessionsAsync()).Single();
@@ -145,7 +145,7 @@ public sealed class OpenAISdkTests(PersonalSystem system) : IClassFixture<Person
 
         var replayed = (await system.Simulator.RequestsWithAsync(question)).Single().GetProperty("body").GetProperty("messages")[0].GetProperty("content");
         Assert.Equal(
-            """[{"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"https://images.test/cat.png","detail":"low"}}]""", replayed.GetRawText());
+            """[{"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AQID","detail":"low"}}]""", replayed.GetRawText());
     }
 
     [Fact]
