@@ -6,10 +6,13 @@ if (HealthProbe.Requested(args))
     return await HealthProbe.RunAsync();
 }
 
-var builder = Extensions.CreateServiceBuilder(args, "storage");
-builder.AddStorage();
+return await ServiceRun.RunAsync(() =>
+{
+    var builder = Extensions.CreateServiceBuilder(args, "storage");
+    builder.AddStorage();
 
-var app = builder.Build();
-app.MapDefaultEndpoints();
-app.MapStorage();
-return await app.RunToTheEndAsync();
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapStorage();
+    return app;
+});
