@@ -27,6 +27,10 @@ internal sealed class LimitsOptions
     [Range(1, 1_000_000)]
     public int MaxConcurrentPassThrough { get; init; } = 512;
 
+    /// <summary>A request's head is complete after this, and on a new connection it has begun. Longer than it takes to send a lost packet again.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    public TimeSpan HeadTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>How long a client may take nothing of what waits for it. Then its connection is cut, and it counts as one that has left.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan ClientStallTimeout { get; init; } = TimeSpan.FromSeconds(30);

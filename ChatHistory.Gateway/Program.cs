@@ -7,12 +7,14 @@ if (HealthProbe.Requested(args))
     return await HealthProbe.RunAsync();
 }
 
-var builder = Extensions.CreateServiceBuilder(args, "gateway", ResponseCut.IsCut);
-builder.AddGateway();
+return await ServiceRun.RunAsync(() =>
+{
+    var builder = Extensions.CreateServiceBuilder(args, "gateway", ResponseCut.IsCut);
+    builder.AddGateway();
 
-var app = builder.Build();
-app.UseGateway();
-app.MapDefaultEndpoints();
-app.MapGateway();
-
-return await app.RunToTheEndAsync();
+    var app = builder.Build();
+    app.UseGateway();
+    app.MapDefaultEndpoints();
+    app.MapGateway();
+    return app;
+});

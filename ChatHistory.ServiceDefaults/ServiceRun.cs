@@ -8,12 +8,26 @@ namespace ChatHistory.ServiceDefaults;
 public static partial class ServiceRun
 {
     /// <summary>Runs until the process is asked to stop. A start that its operator has to mend ends with 1, and a sentence in place of a stack trace.</summary>
-    public static async Task<int> RunToTheEndAsync(this WebApplication app)
+    /// <param name="build">Makes the service. Settings are read, and found wrong, as early as here.</param>
+    public static async Task<int> RunAsync(Func<WebApplication> build)
     {
-        ArgumentNullException.ThrowIfNull(app);
+        ArgumentNullException.ThrowIfNull(build);
+        WebApplication app;
+        try
+        {
+            app = build();
+        }
+        catch (Exception exception) when (StartFailure.SentenceOf(exception) is { } sentence)
+        {
+            // There is no log yet.
+            await Console.Error.WriteLineAsync(sentence);
+            return 1;
+        }
+
         // A task that failed while nobody looked is a defect of ours; by default the runtime swallows it.
         TaskScheduler.UnobservedTaskException += (_, unobserved) => Log.Unobserved(app.Logger, unobserved.Exception);
-        // Not RunAsync: it closes the log before anybody could say why the start failed.
+
+        // Not WebApplication.RunAsync: it closes the log before anybody could say why the start failed.
         await using (app)
         {
             try

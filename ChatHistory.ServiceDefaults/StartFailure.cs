@@ -14,6 +14,7 @@ internal static class StartFailure
         OptionsValidationException invalid => string.Join(Environment.NewLine, invalid.Failures),
         // "Failed to convert configuration value 'x' at 'Limits:MaxConnections' to type 'System.Int64'."
         InvalidOperationException { Source: ConfigurationBinder } unreadable => unreadable.Message,
+        FormatException { Message: var message } when message.StartsWith("Invalid url", StringComparison.Ordinal) => $"{message}. Kestrel:Endpoints takes addresses such as http://127.0.0.1:8080.",
         // "Failed to bind to address http://127.0.0.1:8080: address already in use."
         IOException { InnerException: { } inner } taken when IsAboutTheAddress(inner) => taken.Message,
         SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable } socket => $"The service cannot listen: {socket.Message}. See Kestrel:Endpoints.",

@@ -7,14 +7,15 @@ if (HealthProbe.Requested(args))
     return await HealthProbe.RunAsync();
 }
 
-var builder = Extensions.CreateServiceBuilder(args, "storage");
-builder.AddStorage();
-if (RestoreCommand.Requested(args))
+WebApplication Build()
 {
-    return await RestoreCommand.RunAsync(builder.Build(), args);
+    var builder = Extensions.CreateServiceBuilder(args, "storage");
+    builder.AddStorage();
+
+    var app = builder.Build();
+    app.MapDefaultEndpoints();
+    app.MapStorage();
+    return app;
 }
 
-var app = builder.Build();
-app.MapDefaultEndpoints();
-app.MapStorage();
-return await app.RunToTheEndAsync();
+return RestoreCommand.Requested(args) ? await RestoreCommand.RunAsync(Build(), args) : await ServiceRun.RunAsync(Build);

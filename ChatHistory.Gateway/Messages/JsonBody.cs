@@ -35,7 +35,14 @@ internal sealed class JsonBody : IDisposable
             throw new OpenAIErrorException(OpenAIError.UnsupportedMediaType());
         }
 
-        using var buffer = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, 1024 * 1024));
+        if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !encoding.ToString().Equals("identity", StringComparison.OrdinalIgnoreCase))
+        {
+            // Unpacking is how a few kilobytes become gigabytes.
+            throw new OpenAIErrorException(OpenAIError.UnsupportedMediaType() with { Message = $"The body must not be packed; it has Content-Encoding: {encoding}." });
+        }
+
+        // As much as is promised, but not before it comes: a thousand connections may promise a megabyte each.
+        using var buffer = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, 64 * 1024));
         await request.Body.CopyToAsync(buffer, cancellationToken);
         var bytes = new ReadOnlyMemory<byte>(buffer.GetBuffer(), 0, (int)buffer.Length);
 

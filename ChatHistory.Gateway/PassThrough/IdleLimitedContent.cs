@@ -3,16 +3,16 @@ using System.Net;
 namespace ChatHistory.Gateway.PassThrough;
 
 /// <summary>
-/// An answer's body with a limit on silence (<c>Vllm:IdleTimeout</c>): a read that takes longer ends in a <see cref="TimeoutException"/>. What passes is
-/// shown to <see cref="UsageTail"/>.
+/// An answer's body with a limit on silence (<c>Vllm:IdleTimeout</c>) and one on its whole time (<c>Vllm:MaxAnswerTime</c>): a read beyond one of them
+/// ends in a <see cref="TimeoutException"/>. There is no limit on its size, because nothing of it is kept; what passes is shown to <see cref="UsageTail"/>.
 /// The forwarder's own limit cannot be this one, because it is also the one on the wait for headers, which may be much longer.
 /// </summary>
-internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, UsageTail usage, TimeProvider time) : HttpContent
+internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, TimeSpan whole, UsageTail usage, TimeProvider time) : HttpContent
 {
     protected override Task<Stream> CreateContentReadStreamAsync() => CreateContentReadStreamAsync(CancellationToken.None);
 
     protected override async Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken) =>
-        new IdleLimitedStream(await inner.ReadAsStreamAsync(cancellationToken), limit, usage, time);
+        new IdleLimitedStream(await inner.ReadAsStreamAsync(cancellationToken), limit, whole, usage, time);
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => inner.CopyToAsync(stream, context);
 
@@ -32,8 +32,10 @@ internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, Usag
         base.Dispose(disposing);
     }
 
-    private sealed class IdleLimitedStream(Stream inner, TimeSpan limit, UsageTail usage, TimeProvider time) : Stream
+    private sealed class IdleLimitedStream(Stream inner, TimeSpan limit, TimeSpan whole, UsageTail usage, TimeProvider time) : Stream
     {
+        private readonly long _began = time.GetTimestamp();
+
         public override bool CanRead => true;
 
         public override bool CanSeek => false;
@@ -50,6 +52,11 @@ internal sealed class IdleLimitedContent(HttpContent inner, TimeSpan limit, Usag
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
+            if (time.GetElapsedTime(_began) > whole)
+            {
+                throw new TimeoutException("The answer did not end.");
+            }
+
             using var silence = new CancellationTokenSource(limit, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
             try

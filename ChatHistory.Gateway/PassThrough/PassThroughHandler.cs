@@ -133,7 +133,7 @@ internal sealed partial class PassThroughHandler(
         _ when shutdown.Token.IsCancellationRequested => RelayResult.ShuttingDown.Error! with { Message = "The gateway is being stopped." },
         // Connecting has its own limit; the exception of that one names a time-out inside.
         ForwarderError.RequestTimedOut when exception is not OperationCanceledException { InnerException: TimeoutException } => UpstreamErrors.TimedOut(_vllm.ResponseTimeout),
-        ForwarderError.ResponseBodyDestination when exception is TimeoutException => UpstreamErrors.Idle(_vllm.IdleTimeout) with { Message = "The model server fell silent in the middle of its answer." },
+        ForwarderError.ResponseBodyDestination when exception is TimeoutException => UpstreamErrors.Idle(_vllm.IdleTimeout) with { Message = "The model server fell silent in the middle of its answer, or found no end of it (Vllm:IdleTimeout, Vllm:MaxAnswerTime)." },
         ForwarderError.ResponseBodyDestination or ForwarderError.ResponseHeaders => UpstreamErrors.EndedEarly() with { Message = "The model server ended its answer before it was complete." },
         ForwarderError.ResponseBodyClient or ForwarderError.ResponseBodyCanceled => null,
         _ => UpstreamErrors.Of(exception),

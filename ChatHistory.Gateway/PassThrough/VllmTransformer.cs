@@ -78,7 +78,7 @@ internal sealed class VllmTransformer(Uri target, VllmOptions options, TimeProvi
         }
 
         var isStream = proxyResponse.Content.Headers.ContentType?.MediaType == MediaTypeNames.Text.EventStream;
-        proxyResponse.Content = new IdleLimitedContent(proxyResponse.Content, options.IdleTimeout, Usage = new UsageTail(), time);
+        proxyResponse.Content = new IdleLimitedContent(proxyResponse.Content, options.IdleTimeout, options.MaxAnswerTime, Usage = new UsageTail(), time);
         if (isStream)
         {
             response.Headers.CacheControl = "no-cache";

@@ -38,13 +38,14 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     private Task<ReadResult>? _pending;
     private long _lastArrival = time.GetTimestamp();
     private long _consumed;
+    private long _unread;
 
     public ReadOnlySequence<byte> Buffer { get; private set; }
 
     public Exception? Exception { get; private set; }
 
     /// <summary>How many bytes have come.</summary>
-    public long Received => _consumed + Buffer.Length;
+    public long Received => _consumed + _unread;
 
     public static async Task<UpstreamReader> OpenAsync(HttpResponseMessage response, TimeSpan idleTimeout, TimeProvider time) =>
         // Headers are there already, so this neither waits nor fails.
@@ -84,6 +85,7 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
 
             _lastArrival = time.GetTimestamp();
             Buffer = result.Buffer;
+            _unread = Buffer.Length;
             return result.IsCompleted ? ReadOutcome.Ended : ReadOutcome.Arrived;
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException)
@@ -97,9 +99,12 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     /// <summary>Gives back what was read: everything before <paramref name="consumed"/> is done with, the rest waits for more.</summary>
     public void Advance(SequencePosition consumed)
     {
+        // Before the reader takes its segments back: their lengths are not theirs any more then.
+        var unread = Buffer.Slice(consumed).Length;
+        _consumed += Buffer.Length - unread;
+        _unread = unread;
         _reader.AdvanceTo(consumed, Buffer.End);
-        _consumed += Buffer.Slice(Buffer.Start, consumed).Length;
-        Buffer = Buffer.Slice(consumed);
+        Buffer = default;
     }
 
     /// <summary>

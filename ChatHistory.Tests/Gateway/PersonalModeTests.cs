@@ -26,8 +26,33 @@ public sealed class PersonalModeTests
 
         var (exitCode, output) = await ServiceProcess.RunToItsEndAsync("ChatHistory.Gateway", volume.Settings(url, setting));
 
-        Assert.NotEqual(0, exitCode);
+        Assert.Equal(1, exitCode);
         Assert.Contains(sentence, output, StringComparison.Ordinal);
+        // The sentence is all there is: no stack trace, no exception's name.
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ChatHistory.Gateway", "Limits__MaxConnections=abc", "Limits:MaxConnections")]
+    [InlineData("ChatHistory.Gateway", "Limits__MaxConcurrentTurns=0", "MaxConcurrentTurns")]
+    [InlineData("ChatHistory.Gateway", "Vllm__Endpoint=nowhere", "Vllm:Endpoint must be an absolute")]
+    [InlineData("ChatHistory.Gateway", "Storage__BeginPatience=soon", "Storage:BeginPatience")]
+    [InlineData("ChatHistory.Gateway", "Kestrel__Endpoints__http__Url=nonsense", "Invalid url: 'nonsense'")]
+    [InlineData("ChatHistory.StorageService", "Turns__AbandonedAfter=00:00:00", "Turns:AbandonedAfter is shorter than a second")]
+    [InlineData("ChatHistory.StorageService", "Writer__MaxBatch=many", "Writer:MaxBatch")]
+    public async Task SettingThatCannotBeMeant_IsNamed_InASentence(string project, string setting, string sentence)
+    {
+        using var volume = new TemporaryVolume();
+        var settings = volume.Settings("http://127.0.0.1:0", setting);
+        settings.TryAdd("Kestrel__Endpoints__grpc__Url", "http://127.0.0.1:0");
+        settings["Identity__AdminKey"] = RunningSystem.AdminKey;
+
+        var (exitCode, output) = await ServiceProcess.RunToItsEndAsync(project, settings);
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains(sentence, output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -35,9 +35,10 @@ internal sealed class RawConnection : IDisposable
         return connection;
     }
 
-    public static Task<RawConnection> PostAsync(Uri server, string path, string json) => SendAsync(
+    /// <param name="headers">More header lines, each with its line end.</param>
+    public static Task<RawConnection> PostAsync(Uri server, string path, string json, string headers = "") => SendAsync(
         server,
-        $"POST {path} HTTP/1.1\r\nHost: {server.Authority}\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
+        $"POST {path} HTTP/1.1\r\nHost: {server.Authority}\r\n{headers}Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
 
     /// <summary>Reads until <paramref name="isEnough"/> says so of the body, or the connection ends.</summary>
     public async Task ReadUntilAsync(Func<string, bool> isEnough)

@@ -23,6 +23,9 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
     /// <summary>The bodies that arrived.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
 
+    /// <summary>Answers every request that no script waits for.</summary>
+    public Func<HttpContext, string, Task>? Every { get; set; }
+
     public static async Task<ScriptedModelServer> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -85,6 +88,10 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
         if (_scripts.TryDequeue(out var script))
         {
             await script(context, body);
+        }
+        else if (Every is { } every)
+        {
+            await every(context, body);
         }
         else
         {
