@@ -32,8 +32,8 @@ namespace ChatHistory.Gateway;
 /// <summary>What the gateway consists of, and the order in which a request passes it.</summary>
 internal static class GatewayServices
 {
-    // Longer than the grace that running answers get (ShutdownGrace), so that their ends are committed.
-    private static readonly TimeSpan s_shutdownTimeout = TimeSpan.FromSeconds(25);
+    // After the grace that running answers get (ShutdownGrace), so that their ends are committed.
+    private static readonly TimeSpan s_toCommit = TimeSpan.FromSeconds(15);
 
     public static WebApplicationBuilder AddGateway(this WebApplicationBuilder builder)
     {
@@ -94,7 +94,7 @@ internal static class GatewayServices
         services.AddOptions<LimitsOptions>().BindConfiguration(LimitsOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddConnectionLimits();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.MarkAdminConnections());
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = s_shutdownTimeout);
+        services.AddOptions<HostOptions>().Configure<IOptions<LimitsOptions>>((host, limits) => host.ShutdownTimeout = limits.Value.StopGrace + s_toCommit);
         // A body or parameter that cannot be read becomes an exception, and so our error, instead of a bare 400.
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict);
         services.Configure<RouteHandlerOptions>(routing => routing.ThrowOnBadRequest = true);

@@ -31,6 +31,13 @@ internal sealed class LimitsOptions
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
     public TimeSpan HeadTimeout { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>
+    /// On SIGTERM: how long answers that are under way may take to end. What has come of them is committed after it, so a container engine's own patience
+    /// (<c>stop_grace_period</c>) has to be some seconds longer.
+    /// </summary>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
+    public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>How long a client may take nothing of what waits for it. Then its connection is cut, and it counts as one that has left.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan ClientStallTimeout { get; init; } = TimeSpan.FromSeconds(30);

@@ -1,13 +1,13 @@
+using Microsoft.Extensions.Options;
+
 namespace ChatHistory.Gateway.Turns;
 
 /// <summary>
-/// On SIGTERM answers that are under way get a little time to end. Then this token fires, and what has arrived of them is committed as interrupted,
+/// On SIGTERM answers that are under way get a little time to end (<c>Limits:StopGrace</c>). Then this token fires, and what has arrived of them is committed as interrupted,
 /// well before the host gives up.
 /// </summary>
-internal sealed class ShutdownGrace : IDisposable
+internal sealed class ShutdownGrace(IOptions<LimitsOptions> options) : IDisposable
 {
-    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
-
     private readonly CancellationTokenSource _source = new();
     private int _begun;
 
@@ -18,7 +18,7 @@ internal sealed class ShutdownGrace : IDisposable
     {
         if (Interlocked.Exchange(ref _begun, 1) == 0)
         {
-            _source.CancelAfter(s_grace);
+            _source.CancelAfter(options.Value.StopGrace);
         }
     }
 

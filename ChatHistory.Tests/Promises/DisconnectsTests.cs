@@ -102,7 +102,7 @@ public sealed class DisconnectsTests(ITestOutputHelper output)
         stopped.TryAdd(prompt + " began", new TaskCompletionSource<long>());
         try
         {
-            var isStream = request.GetProperty("stream").GetBoolean();
+            var isStream = request.TryGetProperty("stream", out var stream) && stream.GetBoolean();
             context.Response.ContentType = isStream ? "text/event-stream" : "application/json";
             using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
             for (var i = 0; await pace.WaitForNextTickAsync(context.RequestAborted); i++)

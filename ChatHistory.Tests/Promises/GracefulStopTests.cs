@@ -20,10 +20,11 @@ public sealed class GracefulStopTests(ITestOutputHelper output)
     {
         var promise = new Promise("R12", output);
         var many = Promise.Size(20, 200);
-        await using var system = await RunningSystem.StartAsync(settings: ("Limits__MaxConcurrentTurns", $"{many + 3}"));
+        // The short form does not wait for the default.
+        await using var system = await RunningSystem.StartAsync(settings: [("Limits__MaxConcurrentTurns", $"{many + 3}"), ("Limits__StopGrace", Promise.IsLong ? "00:00:10" : "00:00:05")]);
         using var simulator = new SimulatorProbe(system.Simulator!);
         var (shortOne, longOne, background) = (NewPrompt(), NewPrompt(), NewPrompt());
-        var shortAnswer = system.Client.StreamAsync(Body(shortOne, stream: true, """{"tokens":150,"token_ms":40}"""));
+        var shortAnswer = system.Client.StreamAsync(Body(shortOne, stream: true, """{"tokens":60,"token_ms":40}"""));
         var longAnswer = system.Client.StreamAsync(Body(longOne, stream: true, """{"tokens":10000,"token_ms":20}"""));
         // As many as there are places, so that it is stopped while it sheds.
         var others = Enumerable.Range(0, many).Select(_ => system.Client.StreamAsync(Body(NewPrompt(), stream: true, """{"tokens":10000,"token_ms":50}"""))).ToArray();

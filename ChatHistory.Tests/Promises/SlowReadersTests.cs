@@ -28,7 +28,7 @@ public sealed class SlowReadersTests(ITestOutputHelper output)
         using var enough = new CancellationTokenSource();
         var began = Stopwatch.GetTimestamp();
         // About half a megabyte of stream each.
-        var slow = Enumerable.Range(0, readers).Select(_ => SlowReader.BeginAsync(system.Client.BaseAddress!, tokens: 2000)).ToArray();
+        var slow = Enumerable.Range(0, readers).Select(_ => SlowReader.BeginAsync(system.Client.BaseAddress!, """{"tokens":2000}""")).ToArray();
         var all = await Task.WhenAll(slow);
         var reading = all.Select(reader => reader.ReadAsync(enough.Token)).ToArray();
         using (var database = OtherTool.Open(system.DatabasePath))
@@ -58,13 +58,13 @@ public sealed class SlowReadersTests(ITestOutputHelper output)
         await using var system = await RunningSystem.StartAsync(settings: ("Limits__ClientStallTimeout", $"{stall}"));
         using var probe = new SimulatorProbe(system.Simulator!);
         // More than any buffer on the way holds.
-        using var reader = await SlowReader.BeginAsync(system.Client.BaseAddress!, tokens: 200_000);
+        using var reader = await SlowReader.BeginAsync(system.Client.BaseAddress!, """{"fault":"endless"}""");
 
         await probe.WaitForOutcomeAsync(reader.Prompt, "aborted", TimeSpan.FromSeconds(30));
 
         using var database = OtherTool.Open(system.DatabasePath);
         var rows = await Eventually.GetAsync(
-            () => Task.FromResult(database.Query($"SELECT a.status || ' ' || json_extract(a.error, '$.code') || ' ' || (length(a.content) > 1000) FROM messages a JOIN messages u ON u.message_id = a.parent_id WHERE u.content = '{reader.Prompt}'")),
+            () => Task.FromResult(database.Query($"SELECT a.status || ' ' || coalesce(json_extract(a.error, '$.code'), '') || ' ' || (length(a.content) > 1000) FROM messages a JOIN messages u ON u.message_id = a.parent_id WHERE u.content = '{reader.Prompt}'")),
             rows => rows is [var row] && !row.StartsWith("in_progress", StringComparison.Ordinal));
         Assert.Equal(["cancelled client_disconnected 1"], rows);
         Assert.DoesNotContain(" ERR ", system.Gateway.Output, StringComparison.Ordinal);
@@ -76,7 +76,7 @@ public sealed class SlowReadersTests(ITestOutputHelper output)
     {
         await using var system = await RunningSystem.StartAsync(settings: ("Limits__ClientStallTimeout", "00:00:02"));
         var files = system.Gateway.OpenFiles();
-        using var reader = await SlowReader.BeginAsync(system.Client.BaseAddress!, Body($"slow {NewPrompt()}", stream: false, """{"fault":"huge-line","fault_bytes":20000000}"""));
+        using var reader = await SlowReader.BeginAsync(system.Client.BaseAddress!, """{"fault":"huge-line","fault_bytes":20000000}""", stream: false);
 
         Assert.True(await reader.IsCutWithinAsync(TimeSpan.FromSeconds(30)));
         await Eventually.GetAsync(() => Task.FromResult(system.Gateway.OpenFiles()), now => now is null || now <= files + 4);
@@ -109,14 +109,10 @@ public sealed class SlowReadersTests(ITestOutputHelper output)
 
         public int Bytes { get; private set; }
 
-        public static Task<SlowReader> BeginAsync(Uri gateway, int tokens)
+        public static async Task<SlowReader> BeginAsync(Uri gateway, string simulator, bool stream = true)
         {
             var prompt = $"slow {NewPrompt()}";
-            return BeginAsync(gateway, Body(prompt, stream: true, $$"""{"tokens":{{tokens}}}"""), prompt);
-        }
-
-        public static async Task<SlowReader> BeginAsync(Uri gateway, string json, string prompt = "")
-        {
+            var json = Body(prompt, stream, simulator);
             var reader = new SlowReader { Prompt = prompt };
             await reader._socket.ConnectAsync(gateway.Host, gateway.Port);
             await reader._socket.SendAsync(Encoding.UTF8.GetBytes(
