@@ -130,16 +130,14 @@ public sealed class PassThroughGuardTests(GuardedSystem system) : IClassFixture<
     [Fact]
     public async Task Upgrade_IsNoWayAroundTheMethod()
     {
-        var before = system.Model.Requests.Count;
+        system.Model.Next((context, _) => context.Response.WriteAsync($"{context.Request.Method} {context.Request.Headers.Upgrade}."));
         using var connection = await RawConnection.SendAsync(
             Client.BaseAddress!,
             $"POST /tokenize HTTP/1.1\r\nHost: gateway\r\nAuthorization: {Client.DefaultRequestHeaders.Authorization}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}");
 
-        await connection.ReadUntilAsync(body => body.Contains("error", StringComparison.Ordinal));
+        await connection.ReadUntilAsync(body => body.Contains('.', StringComparison.Ordinal));
 
-        // Such a request can have no body, and these routes need one.
-        Assert.StartsWith("HTTP/1.1 415 ", connection.Head, StringComparison.Ordinal);
-        Assert.Equal(before, system.Model.Requests.Count);
+        Assert.EndsWith("POST .", connection.Body, StringComparison.Ordinal);
     }
 
     [Theory]

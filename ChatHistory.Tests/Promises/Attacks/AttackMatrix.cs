@@ -191,7 +191,8 @@ internal static class AttackMatrix
         "response_id" => has.Responses,
         "user_id" => [has.Owner.Name],
         "key_id" => [has.Owner.KeyId],
-        "model" => [],
+        // The model server's, and the operator's.
+        "model" or "backup_name" => [],
         _ => throw Unknown("path", parameter, operation),
     };
 
