@@ -53,7 +53,7 @@ public sealed class SoakTests(ITestOutputHelper output)
             Assert.Equal(["ok"], database.Query("PRAGMA integrity_check"));
             var stored = database.Query("SELECT message_id, content FROM messages WHERE role = 'assistant' AND status = 'completed'").Select(row => row.Split('|', 2)).ToDictionary(row => row[0], row => row[1]);
             Assert.NotEmpty(finished);
-            Assert.Empty(finished.Where(answer => stored.GetValueOrDefault(answer.Key) != answer.Value));
+            Assert.DoesNotContain(finished, answer => stored.GetValueOrDefault(answer.Key) != answer.Value);
         }
 
         Assert.True(perMinute >= 100, $"only {perMinute} conversations a minute");
