@@ -20,6 +20,7 @@ Environment:
   VLLM_ENDPOINT     an OpenAI-compatible server to use, e.g. http://localhost:8000 (default: the simulator)
   VLLM_MODEL        the model's name (default Qwen/Qwen3-0.6B)
   ADMIN_KEY         with it, every request needs an API key; keys are made under /admin/keys of ADMIN_PORT (default: personal mode)
+  OIDC_AUTHORITY    an OpenID Connect issuer whose tokens are accepted beside API keys; with OIDC_AUDIENCE, what they have as "aud"
 EOF
 }
 
@@ -202,7 +203,9 @@ start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT  admin http://
   "services__storage__grpc__0=http://127.0.0.1:$storage_grpc" \
   "services__vllm__http__0=$model_server" \
   "ConnectionStrings__vllm=Endpoint=${model_server%/}/v1;Key=${VLLM_API_KEY:-};Model=$VLLM_MODEL" \
-  "Identity__AdminKey=${ADMIN_KEY:-}"
+  "Identity__AdminKey=${ADMIN_KEY:-}" \
+  "Identity__Oidc__Authority=${OIDC_AUTHORITY:-}" \
+  "Identity__Oidc__Audience=${OIDC_AUDIENCE:-}"
 
 for ((i = 0; i < ${#pids[@]}; i++)); do
   case ${names[i]} in

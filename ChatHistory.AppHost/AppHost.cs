@@ -13,6 +13,8 @@ var model = builder.AddSetting("vllm-model", "Qwen/Qwen3-0.6B", "The model to se
 var hfToken = builder.AddSecretSetting("hf-token", "Hugging Face token, for models that ask for one.");
 var vllmApiKey = builder.AddSecretSetting("vllm-api-key", "Key that the model server asks for. Blank: none.");
 var adminKey = builder.AddSecretSetting("admin-key", "Bootstrap key for making API keys. Blank: personal mode, on loopback only.");
+var oidcAuthority = builder.AddSetting("oidc-authority", "", "Issuer whose tokens are accepted beside API keys. Blank: none.");
+var oidcAudience = builder.AddSetting("oidc-audience", "", "For whom such tokens are made (aud). Needed with OIDC_AUTHORITY.");
 
 // Dependencies: the model server is vLLM in a container, a server that you already have, or the simulator (Vllm:Mode).
 IResourceBuilder<IResource> vllm = VllmModes.Choose(builder) switch
@@ -42,6 +44,8 @@ builder.AddProject<Projects.ChatHistory_Gateway>("gateway")
     .WithReference(storage).WaitFor(storage)
     .WithModelServer(vllm, model, vllmApiKey).WaitForStart(vllm)
     .WithEnvironment("Identity__AdminKey", adminKey)
+    .WithEnvironment("Identity__Oidc__Authority", oidcAuthority)
+    .WithEnvironment("Identity__Oidc__Audience", oidcAudience)
     .WithFolder("Logs__Directory", volume.Logs)
     .WithMessageContentOnlyOnRequest()
     .WithGatewayPort()

@@ -53,14 +53,14 @@ internal sealed class TokenBucket(long perMinute, DateTimeOffset now)
         return TimeToFill(Limit - _level);
     }
 
-    private TimeSpan TimeToFill(double missing) => missing <= 0 ? TimeSpan.Zero : TimeSpan.FromMinutes(missing / Limit);
+    private TimeSpan TimeToFill(double missing) => missing <= 0 ? TimeSpan.Zero : TimeSpan.FromTicks((long)Math.Ceiling(missing * TimeSpan.TicksPerMinute / Limit));
 
     private void Fill(DateTimeOffset now)
     {
         // A clock that was set back fills nothing and takes nothing.
         if (now > _at)
         {
-            _level = Math.Min(Limit, _level + ((now - _at).TotalMinutes * Limit));
+            _level = Math.Min(Limit, _level + ((double)(now - _at).Ticks * Limit / TimeSpan.TicksPerMinute));
         }
 
         _at = now;

@@ -54,12 +54,13 @@ internal sealed partial class TurnRunner(
 
         using var admitted = admission.Enter(AdmissionKind.Turn);
 
-        // Step 2: what the caller may, and the session's turn.
-        using var allowance = await limiter.EnterTurnAsync(caller.Identity, TokenEstimate.Of(request.Completion), clientLeft);
+        // Step 2: what the caller may, and the session's turn. A turn that takes another's place takes it here, too.
         if (request is { SessionId: { } interrupted, Multitask: MultitaskRule.Interrupt })
         {
             await InterruptAsync(interrupted, caller, clientLeft);
         }
+
+        using var allowance = await limiter.EnterTurnAsync(caller.Identity, TokenEstimate.Of(request.Completion), clientLeft);
 
         using var place = await queue.EnterAsync(caller.Scope, request is { Store: true, IsTranscriptOfSession: false } ? request.SessionId : null, request.Multitask, clientLeft);
 

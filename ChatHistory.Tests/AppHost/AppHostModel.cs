@@ -11,7 +11,7 @@ internal static class AppHostModel
     /// <summary>Settings that a developer may have in the environment, blanked; and an engine that no machine has.</summary>
     private static readonly string[] s_isolation =
     [
-        "--VLLM_ENDPOINT=", "--VLLM_MODEL=", "--VLLM_API_KEY=", "--HF_TOKEN=", "--ADMIN_KEY=", "--GATEWAY_PORT=", "--ADMIN_PORT=", "--VOLUME_DIR=",
+        "--VLLM_ENDPOINT=", "--VLLM_MODEL=", "--VLLM_API_KEY=", "--HF_TOKEN=", "--ADMIN_KEY=", "--OIDC_AUTHORITY=", "--OIDC_AUDIENCE=", "--GATEWAY_PORT=", "--ADMIN_PORT=", "--VOLUME_DIR=",
         "--OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=", "--ASPIRE_CONTAINER_RUNTIME=no-such-engine",
     ];
 

@@ -48,6 +48,8 @@ public sealed class AppHostModelTests
         Assert.Equal("{vllm.bindings.http.url}", environment["services__vllm__http__0"]);
         Assert.Equal("{vllm.connectionString}", environment["ConnectionStrings__vllm"]);
         Assert.Equal("{admin-key.value}", environment["Identity__AdminKey"]);
+        Assert.Equal("{oidc-authority.value}", environment["Identity__Oidc__Authority"]);
+        Assert.Equal("{oidc-audience.value}", environment["Identity__Oidc__Audience"]);
         Assert.Equal("${GATEWAY_ADDRESS}", environment["Identity__PublishedOn"]);
     }
 
@@ -112,13 +114,13 @@ public sealed class AppHostModelTests
         await using var builder = await AppHostModel.PublishModeAsync();
 
         var parameters = builder.Resources.OfType<ParameterResource>().ToDictionary(parameter => parameter.Name);
-        Assert.Equal(["admin-key", "hf-token", "vllm-api-key", "vllm-model"], parameters.Keys.Order());
+        Assert.Equal(["admin-key", "hf-token", "oidc-audience", "oidc-authority", "vllm-api-key", "vllm-model"], parameters.Keys.Order());
         Assert.All(parameters.Values, parameter => Assert.False(string.IsNullOrEmpty(parameter.Description)));
         Assert.Equal("Qwen/Qwen3-0.6B", await parameters["vllm-model"].GetValueAsync(CancellationToken.None));
-        foreach (var secret in parameters.Values.Where(parameter => parameter.Name is not "vllm-model"))
+        foreach (var blank in parameters.Values.Where(parameter => parameter.Name is not "vllm-model"))
         {
-            Assert.True(secret.Secret);
-            Assert.Equal("", await secret.GetValueAsync(CancellationToken.None));
+            Assert.Equal(blank.Name is "admin-key" or "hf-token" or "vllm-api-key", blank.Secret);
+            Assert.Equal("", await blank.GetValueAsync(CancellationToken.None));
         }
     }
 

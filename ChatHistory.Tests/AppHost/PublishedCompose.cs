@@ -64,7 +64,7 @@ internal sealed class PublishedCompose : IDisposable
             start.ArgumentList.Add(setting);
         }
 
-        foreach (var name in new[] { "VLLM_ENDPOINT", "VLLM_MODEL", "VLLM_API_KEY", "HF_TOKEN", "ADMIN_KEY", "GATEWAY_PORT", "ADMIN_PORT", "VOLUME_DIR", "Vllm__Mode", "Vllm__Device" })
+        foreach (var name in new[] { "VLLM_ENDPOINT", "VLLM_MODEL", "VLLM_API_KEY", "HF_TOKEN", "ADMIN_KEY", "OIDC_AUTHORITY", "OIDC_AUDIENCE", "GATEWAY_PORT", "ADMIN_PORT", "VOLUME_DIR", "Vllm__Mode", "Vllm__Device" })
         {
             start.Environment.Remove(name);
         }

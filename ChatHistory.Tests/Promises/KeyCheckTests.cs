@@ -13,6 +13,17 @@ public sealed class KeyCheckTests(KeyedSystem system, ITestOutputHelper output) 
 {
     private const string Symbols = "chk_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz. '\"-;=%\\";
 
+    private static readonly string[] s_unknown =
+        ["/v1", "/v1/nothing", "/V1/Embeddings", "/v1/sessions/", "/v1/sessions/../models", "/v1/%73essions", "/v1/chat/completions/x/y/z", "/TOKENIZE"];
+
+    private static readonly HttpMethod[] s_methods = [HttpMethod.Get, HttpMethod.Post, HttpMethod.Put, HttpMethod.Delete, HttpMethod.Options, HttpMethod.Patch];
+
+    // The announced bodies never come.
+    private static readonly string[] s_bodies =
+    [
+        "Content-Length: 9999999999\r\n\r\n", "Content-Length: 1000\r\n\r\n{\"messages\":", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"mes", "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    ];
+
     [Fact]
     public async Task WithoutAValidKey_EveryRouteIsRefused()
     {
@@ -23,8 +34,7 @@ public sealed class KeyCheckTests(KeyedSystem system, ITestOutputHelper output) 
         [
             .. (await OpenApiRoute.ReadAllAsync(system.Client))
                 .Select(route => (route.Template.StartsWith("/admin", StringComparison.Ordinal) ? system.Running.AdminClient : system.Client, route.Method, route.Template)),
-            .. from path in new[] { "/v1", "/v1/nothing", "/V1/Embeddings", "/v1/sessions/", "/v1/sessions/../models", "/v1/%73essions", "/v1/chat/completions/x/y/z", "/TOKENIZE" }
-               from method in new[] { HttpMethod.Get, HttpMethod.Post, HttpMethod.Put, HttpMethod.Delete, HttpMethod.Options, HttpMethod.Patch }
+            .. from path in s_unknown from method in s_methods
                select (system.Client, method, path),
             (system.Running.AdminClient, HttpMethod.Get, "/admin"), (system.Running.AdminClient, HttpMethod.Put, "/admin/keys"), (system.Running.AdminClient, HttpMethod.Get, "/admin/nothing"),
         ];
@@ -61,16 +71,12 @@ public sealed class KeyCheckTests(KeyedSystem system, ITestOutputHelper output) 
         var slowest = TimeSpan.Zero;
         var asked = 0;
         foreach (var path in (await OpenApiRoute.ReadAllAsync(system.Client)).Where(route => route.Method != HttpMethod.Get && route.Method != HttpMethod.Delete && route.Template[1] != 'a')
-            .Select(route => route.Template).Append("/v1/nothing").Distinct())
+            .Select(route => route.Template.Replace("{", "", StringComparison.Ordinal).Replace("}", "", StringComparison.Ordinal)).Append("/v1/nothing").Distinct())
         {
-            foreach (var body in new[]
-            {
-                "Content-Length: 9999999999\r\n\r\n", "Content-Length: 1000\r\n\r\n{\"messages\":", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"mes", "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
-            })
+            foreach (var body in s_bodies)
             {
                 foreach (var key in new[] { "", "Authorization: Bearer wrong\r\n", $"Authorization: Bearer {revoked}\r\n" })
                 {
-                    // The announced body never comes.
                     var began = Stopwatch.GetTimestamp();
                     using var connection = await RawConnection.SendAsync(
                         system.Client.BaseAddress!, $"POST {path} HTTP/1.1\r\nHost: localhost\r\n{key}Content-Type: application/json\r\n{body}");

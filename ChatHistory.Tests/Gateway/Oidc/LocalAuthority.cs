@@ -46,11 +46,10 @@ internal sealed class LocalAuthority : IAsyncDisposable
     public Task ComeBackAsync() => ListenAsync(IssuerInTokens);
 
     /// <summary>A new key signs from now on, and the old ones are gone.</summary>
-    public string Rotate()
+    public void Rotate()
     {
         _keys.Clear();
         _keys.Add(($"key-{Guid.NewGuid():N}", RSA.Create(2048)));
-        return _keys[0].Id;
     }
 
     public string Token(object payload, string algorithm = "RS256", RSA? signedBy = null, string? keyId = null)

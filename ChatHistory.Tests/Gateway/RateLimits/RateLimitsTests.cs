@@ -171,7 +171,7 @@ public sealed class RateLimitsTests(LimitedSystem system) : IClassFixture<Limite
             (Completions, Body(padded, stream: true)),
             ("/v1/responses", $$"""{"input":"{{padded}}"}"""),
             ("/v1/responses", $$"""{"input":"{{padded}}","background":true}"""),
-            ("/v1/conversations", $$"""{"items":[{"type":"message","role":"user","content":"{{padded}}"}],"metadata":{"a":"{{new string('m', 500)}}","b":"{{new string('m', 500)}}"}}"""),
+            ("/v1/conversations", $$"""{"metadata":{"a":"{{new string('m', 500)}}","b":"{{new string('m', 500)}}" },"items":[{"type":"message","role":"user","content":"{{padded}}"}]}"""),
         })
         {
             var refused = await client.PostJsonAsync(path, body);
