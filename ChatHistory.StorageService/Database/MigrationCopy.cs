@@ -62,9 +62,22 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
         {
             if (copy.Name.EndsWith(Unfinished, StringComparison.Ordinal) || time.GetUtcNow() - copy.LastWriteTimeUtc > s_kept)
             {
-                copy.Delete();
-                Log.Removed(logger, copy.FullName);
+                Remove(copy);
             }
+        }
+    }
+
+    private void Remove(FileInfo copy)
+    {
+        try
+        {
+            copy.Delete();
+            Log.Removed(logger, copy.FullName);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // No reason not to serve.
+            Log.CannotBeRemoved(logger, exception, copy.FullName);
         }
     }
 
@@ -96,5 +109,8 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
 
         [LoggerMessage(LogLevel.Information, "Removed the old copy {Copy}.")]
         public static partial void Removed(ILogger logger, string copy);
+
+        [LoggerMessage(LogLevel.Warning, "The old copy {Copy} could not be removed.")]
+        public static partial void CannotBeRemoved(ILogger logger, Exception exception, string copy);
     }
 }

@@ -23,7 +23,7 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
     private const int Clients = 8;
     private static readonly int s_turnsAlone = Promise.Size(15, 100);
     private static readonly int s_turnsOfEachClient = Promise.Size(10, 60);
-    private static readonly int s_cuts = Promise.Size(70, 700);
+    private static readonly int s_cuts = Promise.Size(50, 700);
 
     [StraceFact]
     public async Task WhatWasAcknowledged_SurvivesAPowerCut()
@@ -127,7 +127,7 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
         for (var i = 0; i < turns; i++)
         {
             // Now and then a long one, so that checkpoints come.
-            var text = $"{NewId()} {new string('x', random.Next(6) == 0 ? 150_000 : random.Next(3000))}";
+            var text = $"{NewId()} {new string('x', random.Next(10) == 0 ? 100_000 : random.Next(3000))}";
             var last = turn;
             turn = last is null || random.Next(3) == 0 ? AskNew(NewId(), "alice", Says("user", text)) : Ask(last.SessionId, Says("user", text));
             if (turn.NewSession is not null)

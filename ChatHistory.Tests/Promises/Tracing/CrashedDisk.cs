@@ -103,40 +103,48 @@ internal sealed class CrashedDisk(Func<string, bool> isOfInterest, Func<TraceEve
         public void SyncUpTo(int count)
         {
             var now = Math.Max(0, count - Synced);
+            using var content = new MemoryStream();
+            content.Write(_durable);
             foreach (var change in Unsynced.Take(now))
             {
-                _durable = Changed(_durable, change, change.Data?.Length ?? 0);
+                Apply(content, change);
             }
 
+            _durable = content.ToArray();
             Unsynced.RemoveRange(0, now);
             Synced += now;
         }
 
         public byte[] After(Unsynced unsynced, Random random)
         {
-            var content = (byte[])_durable.Clone();
-            foreach (var change in Unsynced)
+            using var content = new MemoryStream();
+            content.Write(_durable);
+            foreach (var change in unsynced == Tracing.Unsynced.Lost ? [] : Unsynced)
             {
-                switch (unsynced)
+                if (unsynced == Tracing.Unsynced.Torn)
                 {
-                    case Tracing.Unsynced.Kept:
-                        content = Changed(content, change, change.Data?.Length ?? 0);
-                        break;
-                    case Tracing.Unsynced.Torn:
-                        content = Torn(content, change, random);
-                        break;
+                    Tear(content, change, random);
+                }
+                else
+                {
+                    Apply(content, change);
                 }
             }
 
-            return content;
+            return content.ToArray();
         }
 
-        private static byte[] Torn(byte[] content, Change change, Random random)
+        private static void Tear(MemoryStream content, Change change, Random random)
         {
             // Half of the changes are whole or not there at all.
             if (change.Data is not { } data || random.Next(2) == 0)
             {
-                return random.Next(2) == 0 ? content : Changed(content, change, change.Data?.Length ?? 0);
+                if (random.Next(2) == 0)
+                {
+                    Apply(content, change);
+                }
+
+                return;
             }
 
             for (var start = 0; start < data.Length;)
@@ -144,25 +152,24 @@ internal sealed class CrashedDisk(Func<string, bool> isOfInterest, Func<TraceEve
                 var end = Math.Min(data.Length, (int)(((change.Offset + start) / Sector * Sector) + Sector - change.Offset));
                 if (random.Next(2) == 0)
                 {
-                    content = Changed(content, new Change(change.Offset + start, data[start..end]), end - start);
+                    content.Position = change.Offset + start;
+                    content.Write(data, start, end - start);
                 }
 
                 start = end;
             }
-
-            return content;
         }
 
-        private static byte[] Changed(byte[] content, Change change, int length)
+        private static void Apply(MemoryStream content, Change change)
         {
-            var size = change.Data is null ? change.Offset : Math.Max(content.Length, change.Offset + length);
-            if (size != content.Length)
+            if (change.Data is null)
             {
-                Array.Resize(ref content, (int)size);
+                content.SetLength(change.Offset);
+                return;
             }
 
-            change.Data?.CopyTo(content, change.Offset);
-            return content;
+            content.Position = change.Offset;
+            content.Write(change.Data);
         }
     }
 }
