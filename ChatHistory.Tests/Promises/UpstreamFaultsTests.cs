@@ -19,6 +19,9 @@ public sealed class UpstreamFaultsTests(ITestOutputHelper output)
     private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_tolerance = TimeSpan.FromSeconds(1);
 
+    // For one of them, on a machine that is busy with sixty at once and with other tests.
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(15);
+
     private static readonly Surface[] s_surfaces =
     [
         new("chat", Completions, true), new("chat", Completions, false),
@@ -96,6 +99,7 @@ public sealed class UpstreamFaultsTests(ITestOutputHelper output)
         }
 
         var late = seen.Where(one => one.Limit > TimeSpan.Zero).Select(one => (one.Took - one.Limit).Duration()).ToArray();
+        Assert.True(late.Percentile(95) < s_tolerance, $"limits were kept to {late.Percentile(95)} only");
         await probe.WaitUntilIdleAsync();
         await CheckNothingIsLeftAsync(system, files);
 
@@ -108,7 +112,7 @@ public sealed class UpstreamFaultsTests(ITestOutputHelper output)
         }
 
         promise.Figure(string.Create(CultureInfo.InvariantCulture,
-            $"{seen.Count} answers, {faults.Length + 1} faults x {s_surfaces.Length} dialects: 0 hung, limits kept to {late.Max().TotalSeconds:0.00} s, 1 attempt each; files {files} -> {system.Gateway.OpenFiles()}, memory {memory.Megabytes()} -> {system.Gateway.ResidentBytes().Megabytes()}"));
+            $"{seen.Count} answers, {faults.Length + 1} faults x {s_surfaces.Length} dialects: 0 hung, limits kept to p95 {late.Percentile(95).TotalSeconds:0.00} s, all {late.Max().TotalSeconds:0.00} s, 1 attempt each; files {files} -> {system.Gateway.OpenFiles()}, memory {memory.Megabytes()} -> {system.Gateway.ResidentBytes().Megabytes()}"));
     }
 
     [Fact]
@@ -235,8 +239,8 @@ public sealed class UpstreamFaultsTests(ITestOutputHelper output)
         }
 
         Assert.True(attempts.GetValueOrDefault(seen.Prompt) == 1, $"{seen} was asked {attempts.GetValueOrDefault(seen.Prompt)} times");
-        // Of the others only that they ended: the machine is busy with all of them at once.
-        Assert.True(seen.Limit == TimeSpan.Zero || (seen.Took - seen.Limit).Duration() < s_tolerance, $"{seen} took {seen.Took} instead of {seen.Limit}");
+        // How exactly the limits are kept is judged of all of them together; no single one is anywhere near the client's own patience.
+        Assert.True(seen.Took < seen.Limit + s_longest, $"{seen} took {seen.Took} instead of {seen.Limit}");
     }
 
     /// <summary>Nothing of it is read here: an answer that says 200 passes, and ends broken when its connection or its time does.</summary>
