@@ -75,7 +75,7 @@ internal sealed class StreamRelay(UsageOnAbort usage, TimeProvider time, IOption
                     done = kind == ChunkKind.Done;
                     if (kind == ChunkKind.Error)
                     {
-                        result = RelayResult.Failed(observer.Error!);
+                        result = RelayResult.Failed(observer.Error!.Without(options.Value.ApiKey));
                         break;
                     }
 

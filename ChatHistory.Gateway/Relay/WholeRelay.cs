@@ -38,10 +38,10 @@ internal sealed class WholeRelay(TimeProvider time, IOptions<VllmOptions> option
         }
     }
 
-    private static RelayResult Judge(ReadOnlySpan<byte> body, CompletionObserver observer) => observer.Observe(body) switch
+    private RelayResult Judge(ReadOnlySpan<byte> body, CompletionObserver observer) => observer.Observe(body) switch
     {
         ChunkKind.Content when observer.Complete => RelayResult.Completed,
-        ChunkKind.Error => RelayResult.Failed(observer.Error!),
+        ChunkKind.Error => RelayResult.Failed(observer.Error!.Without(options.Value.ApiKey)),
         _ => RelayResult.Failed(UpstreamErrors.NotACompletion()),
     };
 }

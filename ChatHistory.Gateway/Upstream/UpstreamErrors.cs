@@ -83,10 +83,26 @@ internal static class UpstreamErrors
         using var timedOut = new CancellationTokenSource(limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timedOut.Token, cancellationToken);
         var body = await ReadLimitedAsync(response, either.Token);
+        // The gateway's own key, which a server that quotes what it was sent would give away.
+        if (response.RequestMessage?.Headers.Authorization?.Parameter is { Length: > 0 } key)
+        {
+            body = body.Replace(key, UpstreamText.LeftOut, StringComparison.Ordinal);
+        }
+
         var error = Parsed(response.StatusCode, body);
         var retryAfter = response.Headers.RetryAfter?.Delta is { } delta ? (int?)Math.Max(1, (int)delta.TotalSeconds) : null;
         return (error with { RetryAfterSeconds = retryAfter ?? error.RetryAfterSeconds }, body);
     }
+
+    /// <summary>The error without the gateway's own key for the model server, which that may have quoted.</summary>
+    public static OpenAIError Without(this OpenAIError error, string? key) => string.IsNullOrEmpty(key)
+        ? error
+        : error with
+        {
+            Message = error.Message.Replace(key, UpstreamText.LeftOut, StringComparison.Ordinal),
+            Param = error.Param?.Replace(key, UpstreamText.LeftOut, StringComparison.Ordinal),
+            Code = error.Code?.Replace(key, UpstreamText.LeftOut, StringComparison.Ordinal),
+        };
 
     private static OpenAIError Parsed(HttpStatusCode status, string body)
     {

@@ -18,7 +18,7 @@ internal static partial class UpstreamText
 {
     private const int MaxLength = 2000;
     private const int MaxNameLength = 200;
-    private const string LeftOut = "…";
+    public const string LeftOut = "…";
 
     public static string? Message(string? text)
     {

@@ -73,7 +73,7 @@ public sealed class WebPagesTests(PersonalSystem personal, KeyedSystem keyed) : 
     {
         var stream = await personal.Client.StreamAsync(Body(NewPrompt(), stream: true));
 
-        Assert.Equal(("no-cache, no-store", "no"), (stream.Headers["Cache-Control"], stream.Headers["X-Accel-Buffering"]));
+        Assert.Equal(("no-store, no-cache", "no"), (stream.Headers["Cache-Control"], stream.Headers["X-Accel-Buffering"]));
     }
 
     [Fact]

@@ -35,10 +35,10 @@ internal static class AttackMatrix
     ];
 
     // Whether a body declares them or not, they are tried in each.
-    private static readonly string[] s_everywhere = ["session_id", "user_id", "user", "parent_message_id", "previous_response_id", "conversation", "owner", "owner_id", "prompt", "metadata", "cache_salt"];
+    private static readonly string[] s_everywhere = ["session_id", "user_id", "user", "parent_message_id", "previous_response_id", "conversation", "owner", "owner_id", "prompt", "cache_salt"];
 
     // They decide for whom a request is; others' are ignored.
-    private static readonly string[] s_ignorable = ["user_id", "user", "owner", "owner_id", "metadata", "prompt", "cache_salt"];
+    private static readonly string[] s_ignorable = ["user_id", "user", "owner", "owner_id", "prompt", "cache_salt"];
 
     private static readonly (string Name, Func<Belongings, IEnumerable<string>> Ids)[] s_headers =
     [
@@ -125,7 +125,7 @@ internal static class AttackMatrix
 
         // Behind /admin no user comes at all, whatever a body there says.
         var declaredMembers = operation.Path.StartsWith("/admin", StringComparison.Ordinal) ? [] : operation.Members;
-        foreach (var member in declaredMembers.Except(s_neutralMembers).Union(s_everywhere))
+        foreach (var member in declaredMembers.Except(s_neutralMembers).Except(["metadata"]).Union(KeepsWhatItIsSent(operation) ? [] : s_everywhere))
         {
             var declared = operation.Members.Contains(member);
             foreach (var (id, value) in ValuesOf(victim, member, operation))
@@ -147,6 +147,9 @@ internal static class AttackMatrix
             }
         }
     }
+
+    // A message keeps members that nobody knows: the attacker would read again what the attacker has written.
+    private static bool KeepsWhatItIsSent(OpenApiOperation operation) => operation.Path.EndsWith("/messages", StringComparison.Ordinal);
 
     private static IEnumerable<Attempt> InHeaders(OpenApiOperation operation, Party attacker, Belongings own, Belongings victim)
     {
@@ -204,7 +207,6 @@ internal static class AttackMatrix
         "conversation" => [.. has.Sessions.Select(id => Plain("conv_" + id)), ("conv_" + has.Sessions[0], id => new JsonObject { ["id"] = id })],
         "input" or "items" => has.Items.Select(item => (item, (Func<string, JsonNode>)(id => new JsonArray(new JsonObject { ["type"] = "item_reference", ["id"] = id })))),
         "prompt" => [(has.Responses[0], id => new JsonObject { ["id"] = id })],
-        "metadata" => [(has.Sessions[0], id => new JsonObject { ["chat_id"] = id, ["client"] = "open-webui" })],
         "user_id" or "user" or "owner" or "owner_id" or "cache_salt" => [Plain(has.Owner.Name)],
         _ => throw Unknown("body", member, operation),
     };

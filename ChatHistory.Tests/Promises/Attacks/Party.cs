@@ -57,7 +57,7 @@ internal sealed class Belongings
     public (string SessionId, string MessageId) Running { get; private set; }
 
     /// <summary>Every text that no answer to anybody else may have.</summary>
-    public IEnumerable<string> Marks => [Canary, IdempotencyKey, .. Sessions, .. Messages, .. Completions, Owner.Name];
+    public IEnumerable<string> Marks => [Canary, IdempotencyKey, .. Sessions, .. Messages, .. Completions];
 
     /// <param name="running">Whether an answer is to be under way as long as the result's <paramref name="until"/> is not cancelled.</param>
     public static async Task<Belongings> CreateAsync(Party owner, bool running, CancellationToken until)
