@@ -22,6 +22,9 @@ internal sealed class DatabaseSwap(string databasePath)
 
     public string Replaced { get; } = databasePath + ".replaced";
 
+    /// <summary>True between the decisive rename and its end: the database that lies there must not be written to any more.</summary>
+    public bool IsDecided => File.Exists(Restored);
+
     private string Restored { get; } = databasePath + ".restored";
 
     private string Folder { get; } = Path.GetDirectoryName(databasePath)!;

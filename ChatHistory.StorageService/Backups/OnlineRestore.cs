@@ -74,7 +74,7 @@ internal sealed partial class OnlineRestore(
                 revoked.NoteClosed();
                 kept = revoked.Apply(swap.Restoring);
                 // :: Step 5
-                swap.Commit();
+                Commit(swap);
                 swapped = true;
             });
         }
@@ -100,6 +100,20 @@ internal sealed partial class OnlineRestore(
         }
 
         return kept;
+    }
+
+    private void Commit(DatabaseSwap swap)
+    {
+        try
+        {
+            swap.Commit();
+        }
+        catch (Exception exception) when (swap.IsDecided)
+        {
+            // The disk failed behind the decisive rename. The next start puts the restored file in place; until then a write would go to the old one and be lost.
+            Log.HalfWay(logger, exception);
+            Environment.FailFast("A restore could not be ended; the next start ends it.", exception);
+        }
     }
 
     private void RequireNoLog()
@@ -133,6 +147,9 @@ internal sealed partial class OnlineRestore(
 
         [LoggerMessage(LogLevel.Error, "The backup {Name} was not restored.")]
         public static partial void Failed(ILogger logger, Exception exception, string name);
+
+        [LoggerMessage(LogLevel.Critical, "The restored database could not be put in place. The service ends; its next start puts it there.")]
+        public static partial void HalfWay(ILogger logger, Exception exception);
 
         [LoggerMessage(LogLevel.Warning, "The turns that were in progress when the backup was made could not be marked as interrupted yet.")]
         public static partial void NotInterrupted(ILogger logger, Exception exception);

@@ -1,4 +1,5 @@
 using ChatHistory.StorageService.Database;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Options;
 
 namespace ChatHistory.StorageService.Backups;
@@ -30,7 +31,7 @@ internal static class RestoreCommand
                 await RestoreAsync(application.Services, what);
                 return 0;
             }
-            catch (Exception exception) when (exception is DatabaseStartException or BackupException or OptionsValidationException or IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is DatabaseStartException or BackupException or OptionsValidationException or SqliteException or IOException or UnauthorizedAccessException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;
