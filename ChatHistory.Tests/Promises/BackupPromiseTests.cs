@@ -21,7 +21,7 @@ public sealed class BackupPromiseTests(ITestOutputHelper output)
     {
         var promise = new Promise("R14", output);
         var random = new Random(promise.Seed);
-        var (backups, kills) = (Promise.Size(5, 120), Promise.Size(2, 60));
+        var (backups, kills) = (Promise.Size(4, 120), Promise.Size(1, 60));
         using var folder = new TemporaryFolder();
         var history = new History();
         var startedAt = new Dictionary<string, long>();
@@ -84,7 +84,7 @@ public sealed class BackupPromiseTests(ITestOutputHelper output)
     {
         var promise = new Promise("R14", output);
         var random = new Random(promise.Seed);
-        var kills = Promise.Size(6, 200);
+        var kills = Promise.Size(4, 200);
         using var folder = new TemporaryFolder();
         var (restored, stayed) = (0, 0);
         await using var service = await StartAsync(folder);

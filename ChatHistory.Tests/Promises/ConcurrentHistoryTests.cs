@@ -20,7 +20,7 @@ public sealed class ConcurrentHistoryTests(ITestOutputHelper output)
     public async Task ConcurrentHistories_HaveASequentialOrder()
     {
         var promise = new Promise("R15", output);
-        var histories = Promise.Size(300, 10_000);
+        var histories = Promise.Size(200, 10_000);
         var (calls, overlapping, damagedFound) = (0, 0, 0);
         await using var storage = await StorageFixture.StartAsync(null, null, ("Backup:Every", "00:00:00"));
         await Parallel.ForEachAsync(Enumerable.Range(0, histories), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, _) =>

@@ -39,7 +39,7 @@ public sealed class DiskFullTests(ITestOutputHelper output)
         }
 
         // Rounds: the room that is left differs from page to page, so that it is another write that finds none.
-        var (rounds, refusals, slowest) = (Promise.Size(4, 120), 0, TimeSpan.Zero);
+        var (rounds, refusals, slowest) = (Promise.Size(3, 120), 0, TimeSpan.Zero);
         for (var round = 0; round < rounds; round++)
         {
             var large = await NewSessionAsync(client);

@@ -19,7 +19,7 @@ public sealed class KilledGatewayTests(ITestOutputHelper output)
     {
         var promise = new Promise("R2", output);
         var random = new Random(promise.Seed);
-        var (kills, clients) = (Promise.Size(3, 200), Promise.Size(20, 50));
+        var (kills, clients) = (Promise.Size(2, 200), Promise.Size(20, 50));
         await using var system = await RunningSystem.StartAsync(settings: ("Turns__AbandonedAfter", "00:00:03"));
         var load = new ChatLoad(system, promise.Seed);
         var killedAt = new List<long>();

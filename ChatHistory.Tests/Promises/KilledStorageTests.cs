@@ -17,7 +17,7 @@ public sealed class KilledStorageTests(ITestOutputHelper output)
     {
         var promise = new Promise("R1", output);
         var random = new Random(promise.Seed);
-        var (kills, clients) = (Promise.Size(4, 200), Promise.Size(20, 50));
+        var (kills, clients) = (Promise.Size(2, 200), Promise.Size(20, 50));
         await using var system = await RunningSystem.StartAsync(settings: ("Turns__AbandonedAfter", "00:00:03"));
         var load = new ChatLoad(system, promise.Seed);
         var slowest = TimeSpan.Zero;
@@ -46,7 +46,7 @@ public sealed class KilledStorageTests(ITestOutputHelper output)
     {
         var promise = new Promise("R1", output);
         var random = new Random(promise.Seed);
-        var kills = Promise.Size(4, 200);
+        var kills = Promise.Size(2, 200);
         using var folder = new TemporaryFolder();
         var begun = new ConcurrentDictionary<string, string>();
         var completed = new ConcurrentDictionary<string, string>();

@@ -54,8 +54,8 @@ public sealed class SlowReadersTests(ITestOutputHelper output)
     [Fact]
     public async Task AReaderThatStops_IsCut_AndCountsAsOneThatLeft()
     {
-        var stall = TimeSpan.FromSeconds(2);
-        await using var system = await RunningSystem.StartAsync(settings: ("Limits__ClientStallTimeout", $"{stall}"));
+        // The answer must not reach its own limit before its reader's patience ends.
+        await using var system = await RunningSystem.StartAsync(settings: [("Limits__ClientStallTimeout", "00:00:01"), ("Vllm__MaxAnswerBytes", $"{128 * Megabyte}")]);
         using var probe = new SimulatorProbe(system.Simulator!);
         // More than any buffer on the way holds.
         using var reader = await SlowReader.BeginAsync(system.Client.BaseAddress!, """{"fault":"endless"}""");

@@ -50,7 +50,7 @@ public sealed class StoredBytesTests
 
         database.Execute("UPDATE messages SET content = '1', metadata = '{}' WHERE message_id = 'm'");
         Assert.Equal(19, await StoredAsync(storage, "bob"));
-        database.Execute("UPDATE sessions SET user_id = 'eve'");
+        database.Execute("UPDATE sessions SET user_id = 'eve' WHERE session_id = 's'");
         Assert.Equal((0L, 19L), (await StoredAsync(storage, "bob"), await StoredAsync(storage, "eve")));
         database.Execute("DELETE FROM sessions WHERE session_id = 's'");
         Assert.Equal(0, await StoredAsync(storage, "eve"));

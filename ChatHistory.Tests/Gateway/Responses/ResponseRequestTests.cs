@@ -4,6 +4,7 @@ using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Responses;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace ChatHistory.Tests.Gateway.Responses;
 
@@ -140,7 +141,8 @@ public sealed class ResponseRequestTests
 
     private static async Task<ResponseRequest> ReadAsync(string body)
     {
-        var context = new DefaultHttpContext { Request = { ContentType = "application/json", Body = new MemoryStream(Encoding.UTF8.GetBytes(body)) } };
+        await using var services = new ServiceCollection().AddOptions().BuildServiceProvider();
+        var context = new DefaultHttpContext { RequestServices = services, Request = { ContentType = "application/json", Body = new MemoryStream(Encoding.UTF8.GetBytes(body)) } };
         return ResponseRequest.Of(await JsonBody.ReadAsync(context.Request, CancellationToken.None));
     }
 

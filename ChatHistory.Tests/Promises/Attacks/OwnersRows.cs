@@ -11,7 +11,8 @@ internal static class OwnersRows
 {
     private static readonly string[] s_queries =
     [
-        "SELECT * FROM users WHERE user_id = $owner",
+        // Not stored_bytes: it grows with the answer that is under way.
+        "SELECT user_id, username, created_at, last_active FROM users WHERE user_id = $owner",
         "SELECT * FROM api_keys WHERE user_id = $owner ORDER BY key_id",
         "SELECT * FROM sessions WHERE user_id = $owner AND session_id <> $except ORDER BY session_id",
         "SELECT m.* FROM messages m JOIN sessions s ON s.session_id = m.session_id WHERE s.user_id = $owner AND s.session_id <> $except ORDER BY m.message_id",
