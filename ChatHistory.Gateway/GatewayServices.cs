@@ -113,6 +113,7 @@ internal static class GatewayServices
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseOperatorGuard();
+        app.UseUtf8Bodies();
         app.UseRequestLimits();
         return app;
     }

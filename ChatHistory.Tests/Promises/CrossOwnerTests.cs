@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using ChatHistory.Tests.Gateway;
 using ChatHistory.Tests.Processes;
 using ChatHistory.Tests.Promises.Attacks;
@@ -12,7 +13,7 @@ namespace ChatHistory.Tests.Promises;
 /// by the owners of other keys and by other users of the same UI. So a new route is covered by being there.
 /// </summary>
 [Trait(Promise.Trait, "S1")]
-public sealed class CrossOwnerTests(KeyedSystem system, ITestOutputHelper output) : IClassFixture<KeyedSystem>
+public sealed partial class CrossOwnerTests(KeyedSystem system, ITestOutputHelper output) : IClassFixture<KeyedSystem>
 {
     private const int SideBySide = 4;
 
@@ -175,13 +176,18 @@ public sealed class CrossOwnerTests(KeyedSystem system, ITestOutputHelper output
         }
 
         var said = refused.Answer.Text + string.Join('\n', refused.Answer.Headers.Select(header => header.Value));
+        // What an attacker once wrote into its own sessions' metadata (a UI's chat id, for one) comes back in its own lists.
+        var saidOfItself = Metadata().Replace(said, "");
         foreach (var mark in victims.SelectMany(victim => victim.Marks).Where(mark => !refused.Sent.Contains(mark, StringComparison.Ordinal)))
         {
-            Assert.False(said.Contains(mark, StringComparison.Ordinal), $"{what} is told '{mark}': {said}");
+            Assert.False((Guid.TryParse(mark, out _) ? saidOfItself : said).Contains(mark, StringComparison.Ordinal), $"{what} is told '{mark}': {said}");
         }
 
         return !isRefused;
     }
+
+    [GeneratedRegex("\"metadata\":\\{[^{}]*\\}")]
+    private static partial Regex Metadata();
 
     private static string Plain((Answer Answer, string Sent) sent, string id, string? other)
     {
