@@ -54,6 +54,12 @@ internal sealed class UpstreamReader(HttpResponseMessage response, Stream body, 
     /// <summary>Waits for more bytes.</summary>
     public async ValueTask<ReadOutcome> ReadAsync(CancellationToken stop)
     {
+        // Asked first: where the next bytes are always there already, nobody ever waits.
+        if (stop.IsCancellationRequested)
+        {
+            return ReadOutcome.Stopped;
+        }
+
         try
         {
             ReadResult result;
