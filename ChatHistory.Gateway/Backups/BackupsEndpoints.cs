@@ -18,10 +18,10 @@ internal static class BackupsEndpoints
             .Produces<BackupResource>(StatusCodes.Status201Created);
         group.MapGet("", ListAsync).WithName("ListBackups").WithSummary("List backups, newest first.")
             .Produces<BackupList>();
-        group.MapPost("{backup_name}/verify", VerifyAsync).WithName("VerifyBackup").WithSummary("Read a backup again and compare it with what it was. latest is the newest good one.")
+        group.MapPost("{backup_name}/verify", VerifyAsync).WithName("VerifyBackup").WithSummary("Read a backup again and compare it with what it was. latest is the newest good one; what a restore replaced goes by its name only.")
             .Produces<BackupResource>();
         group.MapPost("{backup_name}/restore", RestoreAsync).WithName("RestoreBackup")
-            .WithSummary("Put a backup in the place of the history. latest is the newest good one. What it replaces is kept as a backup.")
+            .WithSummary("Put a backup in the place of the history. latest is the newest good one; what a restore replaced goes by its name only. What it replaces is kept as a backup.")
             .Produces<RestoredBackup>();
         return routes;
     }

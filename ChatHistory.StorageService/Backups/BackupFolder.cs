@@ -40,10 +40,16 @@ internal sealed partial class BackupFolder(IOptions<BackupOptions> options, IOpt
     /// <summary>The newest good one, or null.</summary>
     public BackupManifest? Newest() => List().Find(backup => backup.IsGood);
 
+    /// <summary>
+    /// The newest good one that was made to be a backup. Not what a restore replaced: whoever asks twice for the latest wants the same one, and not the
+    /// database back that was just given up.
+    /// </summary>
+    private BackupManifest? NewestMade() => List().Find(backup => backup is { IsGood: true, Reason: not BackupManifest.Replaced });
+
     /// <param name="name">A backup's name or <see cref="Latest"/>.</param>
     /// <exception cref="BackupException">There is none.</exception>
     public BackupManifest Find(string name) =>
-        (name == Latest ? Newest() : IsName(name) && File.Exists(FileOf(name)) ? ReadManifest(name) : null)
+        (name == Latest ? NewestMade() : IsName(name) && File.Exists(FileOf(name)) ? ReadManifest(name) : null)
         ?? throw BackupException.NotFound(name, Path);
 
     /// <summary>A name behind all that are taken, also by what was never finished.</summary>
