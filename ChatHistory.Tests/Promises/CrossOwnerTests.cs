@@ -59,7 +59,8 @@ public sealed partial class CrossOwnerTests(KeyedSystem system, ITestOutputHelpe
         });
 
         Assert.Equal(before, victims.Select(RowsOf));
-        Assert.Equal(asked, await AskedAsync(victims));
+        // The simulator remembers its last requests only: the victims' own may be forgotten meanwhile, but none may be added.
+        Assert.All(asked.Zip(await AskedAsync(victims)), times => Assert.InRange(times.Second, 0, times.First));
         foreach (var victim in victims.Where(victim => victim.Running.SessionId is not null))
         {
             var runs = await victim.Owner.DoneAsync(HttpMethod.Get, $"/v1/sessions/{victim.Running.SessionId}/runs");
