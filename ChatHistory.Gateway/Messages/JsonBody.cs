@@ -43,7 +43,16 @@ internal sealed class JsonBody : IDisposable
 
         // As much as is promised, but not before it comes: a thousand connections may promise a megabyte each.
         using var buffer = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, 64 * 1024));
-        await request.Body.CopyToAsync(buffer, cancellationToken);
+        try
+        {
+            await request.Body.CopyToAsync(buffer, cancellationToken);
+        }
+        catch (IOException exception) when (exception is not BadHttpRequestException)
+        {
+            // A chunk's length that overflows, for one: Kestrel has a status of its own for other faults only.
+            throw Malformed("it did not arrive whole, or its chunks are not what they say");
+        }
+
         var bytes = new ReadOnlyMemory<byte>(buffer.GetBuffer(), 0, (int)buffer.Length);
 
         if (!Utf8.IsValid(bytes.Span))

@@ -127,6 +127,20 @@ public sealed class PassThroughGuardTests(GuardedSystem system) : IClassFixture<
         Assert.Equal(before, system.Model.Requests.Count);
     }
 
+    [Theory]
+    [InlineData("/v1/embeddings")]
+    [InlineData("/v1/chat/completions")]
+    public async Task ChunkThatIsLongerThanAnyCouldBe_IsTheClientsMistake(string path)
+    {
+        using var connection = await RawConnection.SendAsync(
+            Client.BaseAddress!,
+            $"POST {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: {Client.DefaultRequestHeaders.Authorization}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n{{}}");
+
+        await connection.ReadUntilAsync(_ => true);
+
+        Assert.StartsWith("HTTP/1.1 400 ", connection.Head, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Upgrade_IsNoWayAroundTheMethod()
     {
