@@ -111,7 +111,7 @@ internal static class AdminKeysEndpoints
     private static async Task<IResult> ListAsync(ApiKeysClient keys, TimeProvider time, CancellationToken cancellationToken, string? user_id = null)
     {
         var reply = await keys.ListAsync(new ListApiKeysRequest { UserId = user_id ?? "" }, deadline: time.Deadline(), cancellationToken: cancellationToken);
-        return Results.Json(new KeyList([.. reply.Keys.Select(key => KeyResource.From(key))]), IdentityJsonContext.Wire.KeyList);
+        return Results.Json(new KeyList([.. reply.Keys.Select(KeyResource.From)]), IdentityJsonContext.Wire.KeyList);
     }
 
     private static async Task<IResult> RevokeAsync(string key_id, ApiKeysClient keys, TimeProvider time, CancellationToken cancellationToken)

@@ -94,11 +94,6 @@ internal sealed partial class PassThroughHandler(
     private async Task<JsonBody> ReadAsync(HttpContext context)
     {
         var request = context.Request;
-        if (request.Headers.ContentEncoding is { Count: > 0 } encoding && encoding != "identity")
-        {
-            throw new OpenAIErrorException(OpenAIError.UnsupportedMediaType() with { Message = "The body must be sent as it is, without Content-Encoding." });
-        }
-
         var body = await JsonBody.ReadAsync(request, context.RequestAborted);
         try
         {

@@ -11,7 +11,8 @@ internal static class RequestLimits
         var time = app.Services.GetRequiredService<TimeProvider>();
         app.Use((context, next) =>
         {
-            if (!OwnedPaths.Covers(context.Request.Path) || limiter.AccountOf(CallerIdentity.Of(context.User)) is not { } account)
+            var caller = OwnedPaths.Covers(context.Request.Path) ? CallerIdentity.Of(context.User) : null;
+            if (limiter.AccountOf(caller) is not { } account)
             {
                 return next(context);
             }
@@ -24,7 +25,7 @@ internal static class RequestLimits
             });
             return account.TryRequest(time.GetUtcNow(), out var wait)
                 ? next(context)
-                : throw RateLimitErrors.Requests(CallerIdentity.Of(context.User)!.Limits.RequestsPerMinute!.Value, wait);
+                : throw RateLimitErrors.Requests(caller!.Limits.RequestsPerMinute!.Value, wait);
         });
         return app;
     }

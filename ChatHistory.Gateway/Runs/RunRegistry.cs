@@ -13,7 +13,8 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
 
     private readonly ConcurrentDictionary<string, Run> _live = new();
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _beginning = new();
-    private readonly ConcurrentDictionary<string, Run> _byFingerprint = new();
+    // Two owners may send the very same body; neither may take the other's place.
+    private readonly ConcurrentDictionary<(string Owner, string Fingerprint), Run> _byFingerprint = new();
     private readonly ConcurrentQueue<(long At, Run Run)> _undelivered = new();
 
     /// <summary>
@@ -47,7 +48,7 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
             _live[id] = run;
             if (run.Fingerprint is not null)
             {
-                _byFingerprint[KeyOf(run.Fingerprint, scope)] = run;
+                _byFingerprint[(scope.Owner, run.Fingerprint)] = run;
             }
         }
 
@@ -88,14 +89,11 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     /// The run of an earlier sending of the same request: its client is gone without the answer, or this request says that it is the same one.
     /// </summary>
     public Run? FindEarlier(TurnRequest request, Scope scope) =>
-        request.Fingerprint is { } fingerprint && _byFingerprint.TryGetValue(KeyOf(fingerprint, scope), out var run) && IsVisible(run, scope)
+        request.Fingerprint is { } fingerprint && _byFingerprint.TryGetValue((scope.Owner, fingerprint), out var run) && IsVisible(run, scope)
         && run is { IsDelivered: false, Stopping.IsCancellationRequested: false } && run.IdempotencyKey == request.IdempotencyKey
         && (run.IsOrphaned || request.IdempotencyKey is not null || request.IsRepeated)
             ? run
             : null;
-
-    // Two owners may send the very same body; neither may take the other's place.
-    private static string KeyOf(string fingerprint, Scope scope) => $"{fingerprint} {scope.Owner}";
 
     private static bool IsVisible(Run run, Scope scope) => scope.Everyone || (!run.Scope.Everyone && scope.Owner == run.Scope.Owner);
 
@@ -114,7 +112,7 @@ internal sealed class RunRegistry(TimeProvider time, ShutdownGrace shutdown)
     {
         if (run.Fingerprint is not null)
         {
-            _byFingerprint.TryRemove(KeyValuePair.Create(KeyOf(run.Fingerprint, run.Scope), run));
+            _byFingerprint.TryRemove(KeyValuePair.Create((run.Scope.Owner, run.Fingerprint), run));
         }
     }
 }

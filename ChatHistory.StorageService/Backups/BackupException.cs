@@ -16,6 +16,14 @@ internal sealed class BackupException(StatusCode status, string message, Excepti
     public static BackupException Damaged(string name, string problem) =>
         new(StatusCode.DataLoss, $"The backup {name} is damaged ({problem}). Nothing was changed: take an older one.");
 
-    public static BackupException NoRoom(string folder, long needed, long free) =>
-        new(StatusCode.ResourceExhausted, $"There is no room in {folder}: {needed / 1024 / 1024 + 1} MiB are needed, {free / 1024 / 1024} MiB are free. Free some, or set Backup:Directory to another disk.");
+    /// <exception cref="BackupException">So many bytes do not fit into the folder.</exception>
+    public static void ThrowIfNoRoom(string folder, long needed)
+    {
+        var free = new DriveInfo(folder).AvailableFreeSpace;
+        if (free < needed)
+        {
+            throw new BackupException(
+                StatusCode.ResourceExhausted, $"There is no room in {folder}: {needed / 1024 / 1024 + 1} MiB are needed, {free / 1024 / 1024} MiB are free. Free some, or set Backup:Directory to another disk.");
+        }
+    }
 }

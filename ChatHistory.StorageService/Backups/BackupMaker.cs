@@ -129,12 +129,7 @@ internal sealed partial class BackupMaker(
     private void RequireRoom(string directory)
     {
         var log = new FileInfo(file.WalPath);
-        var needed = new FileInfo(file.Path).Length + (log.Exists ? log.Length : 0) + Headroom;
-        var free = new DriveInfo(directory).AvailableFreeSpace;
-        if (free < needed)
-        {
-            throw BackupException.NoRoom(directory, needed, free);
-        }
+        BackupException.ThrowIfNoRoom(directory, new FileInfo(file.Path).Length + (log.Exists ? log.Length : 0) + Headroom);
     }
 
     private BackupException Translate(Exception exception) => exception switch

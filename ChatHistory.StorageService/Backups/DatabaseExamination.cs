@@ -16,9 +16,7 @@ internal sealed record DatabaseExamination(string? Problem, string Migration, So
         var sha256 = Hash(path, cancellationToken);
         try
         {
-            using var connection = new SqliteConnection(
-                new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString());
-            connection.Open();
+            using var connection = DatabaseFile.OpenAlone(path, SqliteOpenMode.ReadOnly);
             // It is minutes' work for a large file, and SQLite knows no token.
             using var interrupt = cancellationToken.Register(() => raw.sqlite3_interrupt(connection.Handle!));
             var problem = Problems(connection, "PRAGMA integrity_check(1)", sound: "ok") ?? Problems(connection, "PRAGMA foreign_key_check", sound: null);

@@ -1,3 +1,5 @@
+using ChatHistory.StorageService.Database;
+
 namespace ChatHistory.StorageService.Backups;
 
 /// <summary>Puts a restored file in the place of the database, so that a kill or a power cut at any moment leaves one or the other.</summary>

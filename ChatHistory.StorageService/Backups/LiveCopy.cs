@@ -66,8 +66,7 @@ internal sealed class LiveCopy(DatabaseWriter writer, WalCheckpointer checkpoint
 
     private static SqliteConnection Open(string path, string settings)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
-        connection.Open();
+        var connection = DatabaseFile.OpenAlone(path, SqliteOpenMode.ReadWriteCreate);
         using var command = connection.CreateCommand();
         command.CommandText = settings;
         command.ExecuteNonQuery();

@@ -27,9 +27,7 @@ internal sealed class ReplacedDatabase(BackupFolder folder, BackupMaker maker, D
     {
         try
         {
-            using var connection = new SqliteConnection(
-                new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString());
-            connection.Open();
+            using var connection = DatabaseFile.OpenAlone(path, SqliteOpenMode.ReadWrite);
             using var command = connection.CreateCommand();
             command.CommandText = "PRAGMA journal_mode=delete";
             command.ExecuteNonQuery();

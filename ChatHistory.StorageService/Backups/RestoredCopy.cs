@@ -20,7 +20,7 @@ internal static class RestoredCopy
                 $"{source} has a write-ahead log beside it, so it is not a backup but a database that is in use, or was not closed. Open and close it with the program that it belongs to first.");
         }
 
-        RequireRoom(source, swap);
+        BackupException.ThrowIfNoRoom(Path.GetDirectoryName(swap.Restoring)!, new FileInfo(source).Length);
         try
         {
             await Task.Run(() => File.Copy(source, swap.Restoring, overwrite: true), cancellationToken);
@@ -42,10 +42,10 @@ internal static class RestoredCopy
 
     private static async Task MigrateAsync(string source, string path, CancellationToken cancellationToken)
     {
-        var connectionString = new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString();
-        using (var connection = new SqliteConnection(connectionString))
+        string connectionString;
+        using (var connection = DatabaseFile.OpenAlone(path, SqliteOpenMode.ReadWriteCreate))
         {
-            connection.Open();
+            connectionString = connection.ConnectionString;
             if (DatabaseMigrator.Newer(DatabaseMigrator.Applied(connection)) is { } newer)
             {
                 throw new BackupException(
@@ -55,15 +55,5 @@ internal static class RestoredCopy
         }
 
         await DatabaseMigrator.ApplyAsync(connectionString, cancellationToken);
-    }
-
-    private static void RequireRoom(string source, DatabaseSwap swap)
-    {
-        var folder = Path.GetDirectoryName(swap.Restoring)!;
-        var (needed, free) = (new FileInfo(source).Length, new DriveInfo(folder).AvailableFreeSpace);
-        if (free < needed)
-        {
-            throw BackupException.NoRoom(folder, needed, free);
-        }
     }
 }

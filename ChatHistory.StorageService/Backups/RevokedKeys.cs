@@ -42,9 +42,7 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
         try
         {
             // Not read-only: a log that a kill left beside it has to be taken in.
-            using var connection = new SqliteConnection(
-                new SqliteConnectionStringBuilder { DataSource = file.Path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString());
-            connection.Open();
+            using var connection = DatabaseFile.OpenAlone(file.Path, SqliteOpenMode.ReadWrite);
             using var select = connection.CreateCommand();
             select.CommandText = Select;
             Add(Read(select.ExecuteReader()));
@@ -66,8 +64,7 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
             revoked = ReadFile();
         }
 
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
-        connection.Open();
+        using var connection = DatabaseFile.OpenAlone(path, SqliteOpenMode.ReadWriteCreate);
         using var transaction = connection.BeginTransaction();
         using var update = connection.CreateCommand();
         update.CommandText = "UPDATE api_keys SET revoked_at = $at WHERE key_id = $id AND revoked_at IS NULL";

@@ -65,6 +65,14 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         return new PreparedConnection(connection);
     }
 
+    /// <summary>Opens a database file beside the service's own, such as a backup: nothing is kept open of it, and it keeps its settings.</summary>
+    public static SqliteConnection OpenAlone(string path, SqliteOpenMode mode)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false }.ToString());
+        connection.Open();
+        return connection;
+    }
+
     /// <summary>Opens a connection that only checkpoints.</summary>
     public SqliteConnection OpenCheckpointer()
     {

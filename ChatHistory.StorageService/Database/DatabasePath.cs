@@ -27,14 +27,9 @@ internal static class DatabasePath
         }
 
         Directory.CreateDirectory(folder);
-        if (OperatingSystem.IsWindows())
-        {
-            return;
-        }
-
         foreach (var made in missing)
         {
-            LibC.FlushFolder(Path.GetDirectoryName(made)!);
+            DurableFile.FlushFolder(Path.GetDirectoryName(made)!);
         }
     }
 

@@ -40,17 +40,8 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
             vacuum.ExecuteNonQuery();
         }
 
-        using (var written = new FileStream(unfinished, FileMode.Open, FileAccess.ReadWrite))
-        {
-            written.Flush(flushToDisk: true);
-        }
-
-        File.Move(unfinished, copy, overwrite: true);
-        if (!OperatingSystem.IsWindows())
-        {
-            LibC.FlushFolder(Path.GetDirectoryName(copy)!);
-        }
-
+        DurableFile.Flush(unfinished);
+        DurableFile.Move(unfinished, copy);
         Log.Made(logger, copy, time.GetElapsedTime(started).TotalSeconds);
     }
 

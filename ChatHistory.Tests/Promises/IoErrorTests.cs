@@ -150,8 +150,7 @@ public sealed class IoErrorTests(ITestOutputHelper output)
     private static void Check(TemporaryFolder folder, ConcurrentDictionary<string, string> stored)
     {
         using var database = OtherTool.Open(folder.DatabasePath);
-        Assert.Equal(["ok"], database.Query("PRAGMA integrity_check"));
-        Assert.Empty(database.Query("PRAGMA foreign_key_check"));
+        database.AssertSound();
         var rows = database.Query("SELECT message_id, content FROM messages").Select(row => row.Split('|', 2)).ToDictionary(row => row[0], row => row[1]);
         Assert.All(stored, message => Assert.Equal(message.Value, rows[message.Key]));
         Assert.Empty(database.Query("SELECT content FROM messages WHERE role = 'user' GROUP BY content HAVING count(*) > 1 AND content <> 'before'"));

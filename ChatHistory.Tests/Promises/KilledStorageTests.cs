@@ -166,8 +166,7 @@ public sealed class KilledStorageTests(ITestOutputHelper output)
         Assert.All(begun, turn => Assert.Equal((turn.Value, "completed"), rows[turn.Key]));
         Assert.All(completed, turn => Assert.Equal((turn.Value, "completed"), rows[turn.Key]));
         Assert.DoesNotContain(rows.Values, row => row.Status == "in_progress");
-        Assert.Equal(["ok"], database.Query("PRAGMA integrity_check"));
-        Assert.Empty(database.Query("PRAGMA foreign_key_check"));
+        database.AssertSound();
         Assert.Empty(database.Query(
             """
             SELECT s.session_id FROM sessions s LEFT JOIN messages m USING (session_id) GROUP BY s.session_id

@@ -66,6 +66,8 @@ public sealed partial class SupplyChainTests(ITestOutputHelper output)
         });
         Assert.All(files.Where(file => file.EndsWith(".csproj", StringComparison.Ordinal) || file.EndsWith(".props", StringComparison.Ordinal)), file =>
             Assert.DoesNotMatch("RestoreSources|RestoreAdditionalProjectSources|://[^\"<]*nuget", Read(file)));
+        // Nor does any other file, whatever it is for.
+        Assert.All(files.Where(file => !file.EndsWith(".png", StringComparison.Ordinal)), file => Assert.DoesNotMatch(@"://[^\s""'<>]*(api\.nuget\.org|registry\.npmjs\.org)", Read(file)));
         Assert.All(files.Where(file => file.EndsWith(".csproj", StringComparison.Ordinal)), file => Assert.DoesNotMatch("<PackageReference[^>]*Version=", Read(file)));
     }
 

@@ -1,6 +1,7 @@
 extern alias storage;
 
 using storage::ChatHistory.StorageService.Backups;
+using storage::ChatHistory.StorageService.Database;
 
 namespace ChatHistory.Tests.StorageService;
 

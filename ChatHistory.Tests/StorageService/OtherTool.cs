@@ -19,6 +19,13 @@ internal static class OtherTool
         return command.ExecuteNonQuery();
     }
 
+    /// <summary>The file is whole, and nothing in it refers to what is not there.</summary>
+    public static void AssertSound(this SqliteConnection connection)
+    {
+        Assert.Equal(["ok"], connection.Query("PRAGMA integrity_check"));
+        Assert.Empty(connection.Query("PRAGMA foreign_key_check"));
+    }
+
     /// <summary>The rows, each as its columns joined with <c>|</c>, as the sqlite3 shell prints them.</summary>
     public static List<string> Query(this SqliteConnection connection, string sql)
     {

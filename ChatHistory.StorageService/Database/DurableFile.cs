@@ -1,6 +1,4 @@
-using ChatHistory.StorageService.Database;
-
-namespace ChatHistory.StorageService.Backups;
+namespace ChatHistory.StorageService.Database;
 
 /// <summary>Files that are there after a power cut: their content by an fsync of the file, their name by one of the folder.</summary>
 internal static class DurableFile
