@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Globalization;
+using System.Net.Mime;
 using System.Text.Json;
 using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Storage;
@@ -28,15 +30,20 @@ internal static partial class OpenAIErrors
             ExceptionHandler = async context =>
             {
                 var failure = context.Features.Get<IExceptionHandlerFeature>()!;
-                var exception = failure.Error;
-                var error = FromException(failure, context);
-                if (error.Status >= StatusCodes.Status500InternalServerError)
-                {
-                    Log.Failed(app.Logger, exception, context.Request.Method, context.Request.Path, error.Status);
-                }
-
-                await WriteAsync(context, error);
+                await WriteAsync(context, Report(failure.Error, failure.RouteValues, context, app.Logger));
             },
+        });
+        // What ASP.NET Core leaves to others: a failure when the first bytes are out, such as of a run that is deleted while it is read.
+        app.Use(async (context, next) =>
+        {
+            try
+            {
+                await next(context);
+            }
+            catch (Exception exception) when (context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+            {
+                await EndAsync(context, Report(exception, context.Request.RouteValues, context, app.Logger));
+            }
         });
         // Statuses without a body: unknown routes, wrong methods, challenges.
         app.UseStatusCodePages(pages => WriteAsync(pages.HttpContext, FromStatus(pages.HttpContext)));
@@ -63,14 +70,50 @@ internal static partial class OpenAIErrors
             response.Headers["x-should-retry"] = retry ? "true" : "false";
         }
 
-        await response.WriteAsJsonAsync(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope, cancellationToken: context.RequestAborted);
+        // Without a token: to write to a client that has left is no error.
+        await response.WriteAsJsonAsync(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope);
     }
 
-    private static OpenAIError FromException(IExceptionHandlerFeature failure, HttpContext context) => failure.Error switch
+    /// <summary>Ends a response that failed, wherever it is: with the error, as its last event when it is a stream, or broken off.</summary>
+    public static async Task EndAsync(HttpContext context, OpenAIError error)
+    {
+        if (!context.Response.HasStarted)
+        {
+            // Status, reason and headers may be the model server's.
+            context.Response.Clear();
+            await WriteAsync(context, error);
+            return;
+        }
+
+        if (context.Response.ContentType?.StartsWith(MediaTypeNames.Text.EventStream, StringComparison.Ordinal) == true)
+        {
+            // Bytes may have passed uncut, so the last frame may be half of one: the blank line ends it.
+            var client = context.Response.BodyWriter;
+            client.Write("\n\ndata: "u8);
+            client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
+            client.Write("\n\n"u8);
+            await client.FlushAsync(CancellationToken.None);
+        }
+
+        context.Cut(error);
+    }
+
+    private static OpenAIError Report(Exception exception, RouteValueDictionary? route, HttpContext context, ILogger logger)
+    {
+        var error = FromException(exception, route, context);
+        if (error.Status >= StatusCodes.Status500InternalServerError)
+        {
+            Log.Failed(logger, exception, context.Request.Method, context.Request.Path, error.Status);
+        }
+
+        return error;
+    }
+
+    private static OpenAIError FromException(Exception exception, RouteValueDictionary? route, HttpContext context) => exception switch
     {
         OpenAIErrorException known => known.Error,
         StorageUnavailableException unavailable => unavailable.Error,
-        RpcException storage => FromStorage(storage, failure.RouteValues, context),
+        RpcException storage => FromStorage(storage, route, context),
         BadHttpRequestException bad => FromBadRequest(bad, context),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };

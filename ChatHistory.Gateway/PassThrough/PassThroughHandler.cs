@@ -1,8 +1,5 @@
-using System.Buffers;
 using System.Net;
-using System.Net.Mime;
 using System.Runtime.InteropServices;
-using System.Text.Json;
 using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
@@ -76,12 +73,12 @@ internal sealed partial class PassThroughHandler(
         if (transformer.Refusal is var (refusal, body))
         {
             Log.Refused(logger, route.Path, refusal.Status, telemetry.CapturesContent ? body : $"{body.Length} characters");
-            await EndAsync(context, Named(refusal, body, route));
+            await OpenAIErrors.EndAsync(context, Named(refusal, body, route));
         }
         else if (ErrorOf(outcome, exception, context) is { } error)
         {
             Log.Failed(logger, exception, route.Path, outcome, error.Code);
-            await EndAsync(context, error);
+            await OpenAIErrors.EndAsync(context, error);
         }
     }
 
@@ -134,32 +131,9 @@ internal sealed partial class PassThroughHandler(
         _ => UpstreamErrors.Of(exception),
     };
 
-    private static async Task EndAsync(HttpContext context, OpenAIError error)
-    {
-        if (!context.Response.HasStarted)
-        {
-            // Status, reason and headers may be the model server's.
-            context.Response.Clear();
-            await OpenAIErrors.WriteAsync(context, error);
-            return;
-        }
-
-        if (context.Response.ContentType?.StartsWith(MediaTypeNames.Text.EventStream, StringComparison.Ordinal) == true)
-        {
-            // Bytes pass uncut, so the last frame may be half of one: the blank line ends it.
-            var client = context.Response.BodyWriter;
-            client.Write("\n\ndata: "u8);
-            client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
-            client.Write("\n\n"u8);
-            await client.FlushAsync(CancellationToken.None);
-        }
-
-        context.Cut(error);
-    }
-
     /// <summary>
     /// Where the forwarder would abort a broken answer, which resets the connection and loses what was just written (see <see cref="ResponseCut"/>),
-    /// it finds this instead; <see cref="EndAsync"/> cuts.
+    /// it finds this instead; <see cref="OpenAIErrors.EndAsync"/> cuts.
     /// </summary>
     private sealed class CutLater : IHttpResetFeature
     {

@@ -10,6 +10,7 @@ namespace ChatHistory.Tests.Promises;
 
 /// <summary>R17: ten times as many clients as there are places: those within get what they got before, the others are told at once to come again.</summary>
 [Trait(Promise.Trait, "R17")]
+[Collection(Alone.Name)]
 public sealed class OverloadTests(ITestOutputHelper output)
 {
     private const int Places = 16;

@@ -11,6 +11,7 @@ namespace ChatHistory.Tests.Promises;
 
 /// <summary>R8: clients that read a byte a second, or nothing: they cost a bounded memory, their answers are stored whole, and nobody else notices.</summary>
 [Trait(Promise.Trait, "R8")]
+[Collection(Alone.Name)]
 public sealed class SlowReadersTests(ITestOutputHelper output)
 {
     private const long Megabyte = 1024 * 1024;

@@ -12,6 +12,7 @@ namespace ChatHistory.Tests.Promises;
 
 /// <summary>R6: whatever the model server does wrong, in every dialect: nothing hangs, the error is the right one, what had come is kept, nothing is asked twice or leaks.</summary>
 [Trait(Promise.Trait, "R6")]
+[Collection(Alone.Name)]
 public sealed class UpstreamFaultsTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan s_response = TimeSpan.FromSeconds(3);

@@ -166,6 +166,31 @@ public sealed class RepetitionTests(PersonalSystem system) : IClassFixture<Perso
         Assert.Equal(["completed", "interrupted", "completed"], messages.Select(message => message.GetProperty("status").GetString()));
     }
 
+    /// <summary>Nothing of the answer is left to read, and its reader is told so instead of being left with half of it.</summary>
+    [Fact]
+    public async Task AnswerThatIsDeletedWhileItIsRead_EndsWithAnError()
+    {
+        await using var own = await RunningSystem.StartAsync();
+        string session, run;
+        using (var lost = await SendAsync(own.Gateway.Addresses[0], Body(NewPrompt(), stream: true, """{"tokens":10000,"token_ms":20}"""), "X-Test: 1"))
+        {
+            await lost.ReadUntilAsync(text => StreamedAnswer.ContentOf(text).Length > 20);
+            (session, run) = (lost.Header("X-Session-Id"), lost.Header("X-Message-Id"));
+            await own.Gateway.KillAsync();
+        }
+
+        await own.Gateway.RestartAsync();
+        await own.WaitUntilHealthyAsync();
+        using var response = await own.Client.GetAsync($"/v1/sessions/{session}/runs/{run}/events", HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.True((await own.Client.DeleteAsync($"/v1/sessions/{session}")).IsSuccessStatusCode);
+        var events = await StreamedAnswer.ReadAsync(response);
+
+        Assert.NotNull(events.Cut);
+        Assert.NotNull(events.ErrorCode);
+        Assert.DoesNotContain(" ERR ", own.Gateway.Output, StringComparison.Ordinal);
+    }
+
     private Task<Answer> PostAsync(string body, params (string Name, string Value)[] headers) => PostAsync(Client, body, headers);
 
     private static Task<Answer> PostAsync(HttpClient client, string body, params (string Name, string Value)[] headers) =>
