@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Serilog;
 using Serilog.Events;
+using Serilog.Sinks.File;
 
 namespace ChatHistory.ServiceDefaults;
 
@@ -45,7 +47,8 @@ internal static class FileAndOtlpLogging
                     rollingInterval: RollingInterval.Day,
                     rollOnFileSizeLimit: true,
                     fileSizeLimitBytes: MaxFileBytes,
-                    retainedFileCountLimit: MaxFiles);
+                    retainedFileCountLimit: MaxFiles,
+                    hooks: new OnlyForItsOwner());
             if (otlp)
             {
                 // Endpoint, protocol, headers and resource come from the standard OTEL_* variables.
@@ -55,5 +58,19 @@ internal static class FileAndOtlpLogging
             // Last, so that "Serilog:MinimumLevel" in configuration has the final word.
             logger.ReadFrom.Configuration(builder.Configuration);
         });
+    }
+
+    /// <summary>Logs say who did what when: on a machine with other users they are the service's own (mode 0600).</summary>
+    private sealed class OnlyForItsOwner : FileLifecycleHooks
+    {
+        public override Stream OnFileOpened(string path, Stream underlyingStream, Encoding encoding)
+        {
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            }
+
+            return underlyingStream;
+        }
     }
 }

@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace ChatHistory.Tests.Promises;
 
 /// <summary>
-/// What belongs to somebody else does not exist, on every way in: each parameter of each route of the OpenAPI document, with ids of two victims, tried
-/// by the owners of other keys and by other users of the same UI. So a new route is covered by being there.
+/// What belongs to somebody else does not exist, on every way in: each parameter of each route of the OpenAPI document, with ids of three victims,
+/// tried by the owners of other keys, by other users of the same UI and by the owners of tokens. So a new route is covered by being there.
 /// </summary>
 [Trait(Promise.Trait, "S1")]
 public sealed partial class CrossOwnerTests(KeyedSystem system, ITestOutputHelper output) : IClassFixture<KeyedSystem>
@@ -24,15 +24,19 @@ public sealed partial class CrossOwnerTests(KeyedSystem system, ITestOutputHelpe
         using var webUI = await system.Running.TrustedClientOfAsync(NewName("webui"));
         using var erasClient = await system.Running.ClientOfAsync(NewName("era"));
         using var evesClient = await system.Running.ClientOfAsync(NewName("eve"));
+        using var norasClient = system.ClientWithToken(NewName("nora"));
+        using var olegsClient = system.ClientWithToken(NewName("oleg"));
         Belongings[] victims =
         [
             await Belongings.CreateAsync(new Party(await NameOfAsync(erasClient), erasClient), running: true, over.Token),
             await VictimOfUIAsync(webUI, over.Token),
+            await Belongings.CreateAsync(new Party(await NameOfAsync(norasClient), norasClient), running: false, over.Token),
         ];
         var (mallory, trudy) = (NewName("mallory"), NewName("trudy"));
         Party[] attackers =
         [
             new(await NameOfAsync(evesClient), evesClient),
+            new(await NameOfAsync(olegsClient), olegsClient),
             new(mallory, webUI, ("X-OpenWebUI-User-Id", mallory)),
             new(trudy, webUI, ("X-User-Id", trudy)),
         ];

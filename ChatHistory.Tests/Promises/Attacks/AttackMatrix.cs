@@ -193,7 +193,7 @@ internal static class AttackMatrix
         "completion_id" => has.Completions,
         "response_id" => has.Responses,
         "user_id" => [has.Owner.Name],
-        "key_id" => [has.Owner.KeyId],
+        "key_id" => has.Owner.KeyId is { } keyId ? [keyId] : [],
         // The model server's, and the operator's.
         "model" or "backup_name" => [],
         _ => throw Unknown("path", parameter, operation),

@@ -18,8 +18,8 @@ internal sealed record Party(string Name, HttpClient Client, params (string Name
         return answer;
     }
 
-    /// <summary>The key's public id: <c>chk_{id}_{secret}</c>.</summary>
-    public string KeyId => Client.DefaultRequestHeaders.Authorization!.Parameter!.Split('_')[1];
+    /// <summary>The key's public id: <c>chk_{id}_{secret}</c>. Null for the owner of a token.</summary>
+    public string? KeyId => Client.DefaultRequestHeaders.Authorization!.Parameter!.Split('_') is ["chk", var id, ..] ? id : null;
 }
 
 /// <summary>What a party has, by the names under which it can be asked for. Every text in it holds <see cref="Canary"/>.</summary>
