@@ -13,7 +13,6 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     /// <summary>A checkpoint that waits holds up the writer: it had better come again later.</summary>
     private const int CheckpointerBusyTimeoutMilliseconds = 250;
 
-
     // Settings of every connection. No memory mapping: an I/O error must be an error code, not a signal that ends the process.
     private static readonly (string Name, string Value)[] s_everyConnection =
     [
@@ -24,6 +23,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     //  journal_mode, synchronous: with WAL, FULL is one fsync per commit, and a commit that was acknowledged survives a power loss.
     //  wal_autocheckpoint: the writer never stops to copy pages; WalCheckpointer does that on its own connection.
     //  cache_size (KiB): a whole transaction fits, so that none of its pages is written twice.
+    //  temp_store: what SQLite keeps to undo half a statement stays in memory. In a file it was most of what the writer wrote (decision 27).
     //  secure_delete: what a user deletes is overwritten, not only forgotten.
     // recursive_triggers stays off: it would only matter to REPLACE, which we do not use.
     private static readonly (string Name, string Value)[] s_writer =
@@ -34,6 +34,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("wal_autocheckpoint", "0"),
         ("journal_size_limit", Text(64 * 1024 * 1024)),
         ("cache_size", "-32768"),
+        ("temp_store", "2"),
         ("secure_delete", "1"),
     ];
 

@@ -15,6 +15,21 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     /// <summary>For what SQLite offers beside statements, such as its backup API.</summary>
     public sqlite3 Handle => connection.Handle!;
 
+    /// <summary>Whether triggers fire. To change it costs: SQLite compiles each statement anew when it is next used.</summary>
+    /// <remarks>Foreign keys are kept either way.</remarks>
+    public bool HasTriggers
+    {
+        get;
+        set
+        {
+            if (field != value)
+            {
+                SqliteException.ThrowExceptionForRC(raw.sqlite3_db_config(connection.Handle, raw.SQLITE_DBCONFIG_ENABLE_TRIGGER, value ? 1 : 0, out _), connection.Handle);
+                field = value;
+            }
+        }
+    } = true;
+
     /// <summary>Runs a statement and returns the number of rows it changed.</summary>
     public int Execute(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteNonQuery();
 

@@ -1,5 +1,6 @@
-using ChatHistory.StorageService.Database;
 using ChatHistory.Storage.V1;
+using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
 
 namespace ChatHistory.StorageService.Messages;
 
@@ -46,6 +47,9 @@ internal readonly record struct MessageRow(string MessageId, string SessionId, s
     public string? Metadata { get; init; }
 
     public string? Request { get; init; }
+
+    /// <summary>What it adds to its owner's stored bytes.</summary>
+    public long Bytes => OwnerCounters.BytesOf(Content) + OwnerCounters.BytesOf(Metadata) + OwnerCounters.BytesOf(Request);
 
     public void InsertInto(PreparedConnection database, string now) =>
         database.Execute(

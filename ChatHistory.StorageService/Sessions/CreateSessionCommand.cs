@@ -11,6 +11,8 @@ internal sealed class CreateSessionCommand(string sessionId, V1.NewSession sessi
 
     public override int Size => session.CalculateSize();
 
+    public override bool CountsItself => true;
+
     /// <summary>False when the id belongs to somebody else. True also when the session was there: it was sent again.</summary>
     public bool IsThere { get; private set; }
 
@@ -28,7 +30,7 @@ internal sealed class CreateSessionCommand(string sessionId, V1.NewSession sessi
 
         if (owner is null)
         {
-            SessionRows.Insert(database, sessionId, session, messages: 0, now);
+            SessionRows.Insert(database, sessionId, session, messages: 0, bytes: 0, now);
         }
 
         IsThere = owner is null || scope.Allows(owner);

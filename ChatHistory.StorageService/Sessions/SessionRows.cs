@@ -1,9 +1,11 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Users;
 using V1 = ChatHistory.Storage.V1;
 
 namespace ChatHistory.StorageService.Sessions;
 
-/// <summary>Adds a session, and its user when that is unknown.</summary>
+/// <summary>Adds a session, and its user when that is unknown. For commands that run without triggers.</summary>
 internal static class SessionRows
 {
     private const string UpsertUser =
@@ -24,12 +26,13 @@ internal static class SessionRows
     /// <param name="sessionId">The new session's id.</param>
     /// <param name="session">What the client says about it.</param>
     /// <param name="messages">How many messages the caller adds next, with the seqs from 1 on.</param>
+    /// <param name="bytes">How much these are (<see cref="MessageRow.Bytes"/>).</param>
     /// <param name="now">The transaction's time.</param>
-    public static void Insert(PreparedConnection database, string sessionId, V1.NewSession session, int messages, string now)
+    public static void Insert(PreparedConnection database, string sessionId, V1.NewSession session, int messages, long bytes, string now)
     {
-        UpsertUserInto(database, session.UserId, now);
-        database.Execute(
-            InsertSession,
-            sessionId, session.UserId, session.HasTitle ? session.Title : Session.DefaultTitle, now, session.HasMetadata ? session.Metadata : null, messages);
+        var title = session.HasTitle ? session.Title : Session.DefaultTitle;
+        var metadata = session.HasMetadata ? session.Metadata : null;
+        OwnerCounters.CountSession(database, session.UserId, bytes + OwnerCounters.BytesOf(title) + OwnerCounters.BytesOf(metadata), now);
+        database.Execute(InsertSession, sessionId, session.UserId, title, now, metadata, messages);
     }
 }

@@ -52,7 +52,7 @@ internal sealed class AppendMessageCommand(V1.AppendMessage append, UserScope sc
             PrefixHash = PrefixHash.After(head.HashBeforeNext, append.Message.Content.Digest.Span),
         };
         row.InsertInto(database, now);
-        SessionHead.Count(database, append.SessionId, head.UserId, 1, now);
+        SessionHead.Count(database, append.SessionId, head.UserId, 1, row.Bytes, now);
         SessionHead.MoveTo(database, append.SessionId, messageId);
         return new V1.WriteResult { MessageAppended = Appended(row, now) };
     }

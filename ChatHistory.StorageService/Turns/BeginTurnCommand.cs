@@ -124,48 +124,53 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
 
     private WriteResult Begin(PreparedConnection database, TurnStart start, bool isNewSession, string now)
     {
-        var rows = turn.Input.Count - start.AlreadyStored + 1;
+        var rows = NewRows(start);
+        var bytes = rows.Sum(row => row.Bytes);
         if (isNewSession)
         {
-            SessionRows.Insert(database, start.SessionId, turn.NewSession, rows, now);
+            SessionRows.Insert(database, start.SessionId, turn.NewSession, rows.Count, bytes, now);
         }
         else
         {
-            SessionHead.Count(database, start.SessionId, start.UserId, rows, now);
+            SessionHead.Count(database, start.SessionId, start.UserId, rows.Count, bytes, now);
         }
 
         var history = ReadHistory(database, start.HistoryEnd);
         var context = StoredMessage.FindContext(database, start.HistoryEnd);
-        var userMessageId = WriteMessages(database, start, now);
+        foreach (var row in rows)
+        {
+            row.InsertInto(database, now);
+        }
+
         if (turn.Idempotency is { } idempotency)
         {
             FoundTurn.Remember(database, start.UserId, idempotency, turn.AnswerMessageId, now);
         }
 
-        return Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId);
+        return Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId: rows[^1].ParentId);
     }
 
-    /// <summary>Adds the new input and the answer's row; returns the message that the answer follows.</summary>
-    private string? WriteMessages(PreparedConnection database, TurnStart start, string now)
+    /// <summary>The new input, and behind it the answer's row.</summary>
+    private List<MessageRow> NewRows(TurnStart start)
     {
+        var rows = new List<MessageRow>(turn.Input.Count - start.AlreadyStored + 1);
         var (parentId, hash, seq) = (start.ParentId, start.Hash, start.LastSeq);
         foreach (var message in turn.Input.Skip(start.AlreadyStored))
         {
             hash = PrefixHash.After(hash, message.Content.Digest.Span);
-            (NewRow(start.SessionId, message.MessageId, parentId, ++seq, message.Content) with { PrefixHash = hash }).InsertInto(database, now);
+            rows.Add(NewRow(start.SessionId, message.MessageId, parentId, ++seq, message.Content) with { PrefixHash = hash });
             parentId = message.MessageId;
         }
 
-        var answer = NewRow(start.SessionId, turn.AnswerMessageId, parentId, ++seq, s_emptyAnswer) with
+        rows.Add(NewRow(start.SessionId, turn.AnswerMessageId, parentId, ++seq, s_emptyAnswer) with
         {
             Status = MessageStatus.InProgress,
             Model = turn.Model is "" ? null : turn.Model,
             UserId = start.UserId,
             Metadata = turn.HasMetadata ? turn.Metadata : null,
             Request = turn.HasRequest ? turn.Request : null,
-        };
-        answer.InsertInto(database, now);
-        return parentId;
+        });
+        return rows;
     }
 
     private MessageRow NewRow(string sessionId, string messageId, string? parentId, long seq, MessageContent content) =>

@@ -41,6 +41,7 @@ internal sealed class CheckpointCommand(Checkpoint checkpoint, UserScope scope, 
         FrameRows.Insert(database, checkpoint.AnswerMessageId, checkpoint.Frames);
         if (checkpoint.Answer is { } content)
         {
+            OwnerCounters.CountChange(database, turn.UserId, OwnerCounters.BytesOf(content) - answer.Bytes);
             database.Execute(
                 Save,
                 checkpoint.AnswerMessageId, now, content.Content, content.ContentPartsOrNull(), content.ToolCallsOrNull(), content.NameOrNull(),

@@ -53,7 +53,8 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         var promptTokens = end.HasPromptTokens ? end.PromptTokens : (int?)null;
         SaveAnswer(database, answer, tokens, promptTokens, now);
         FrameRows.Insert(database, end.AnswerMessageId, end.Frames);
-        var moreTokens = tokens - answer.Tokens + WriteAlternatives(database, answer, now);
+        var (alternativeTokens, alternativeBytes) = WriteAlternatives(database, answer, now);
+        var moreTokens = tokens - answer.Tokens + alternativeTokens;
         var morePromptTokens = (promptTokens ?? 0) - answer.PromptTokens;
         // Only the difference to what the row held, so that a call sent again adds nothing.
         if (moreTokens != 0 || morePromptTokens != 0)
@@ -61,6 +62,8 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
             database.Execute(AddTokens, end.SessionId, morePromptTokens, moreTokens);
         }
 
+        var answerBytes = end.Answer?.Content is { } saved ? OwnerCounters.BytesOf(saved) - answer.Bytes : 0;
+        OwnerCounters.CountChange(database, turn.UserId, answerBytes + alternativeBytes);
         // Without content, the last checkpoint's stays.
         var hasContent = end.Answer?.Content is { } content
             ? content.Content.Length > 0 || content.HasToolCalls || (content.HasReasoning && content.Reasoning.Length > 0)
@@ -93,13 +96,13 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         }
     }
 
-    /// <summary>The other choices, beside the answer. Returns how many tokens they add to the session's total.</summary>
-    private int WriteAlternatives(PreparedConnection database, AnswerState answer, string now)
+    /// <summary>The other choices, beside the answer. Returns how many tokens they add to the session's total, and how many bytes to the owner's.</summary>
+    private (int Tokens, long Bytes) WriteAlternatives(PreparedConnection database, AnswerState answer, string now)
     {
         var missing = end.Alternatives.Where(alternative => !IsStored(database, alternative.MessageId)).ToList();
         if (missing.Count == 0)
         {
-            return 0;
+            return (0, 0);
         }
 
         long seq;
@@ -118,10 +121,10 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
             traceId = reader.IsDBNull(2) ? null : reader.GetString(2);
         }
 
-        var tokens = 0;
+        var (tokens, bytes) = (0, 0L);
         foreach (var alternative in missing)
         {
-            new MessageRow(alternative.MessageId, end.SessionId, answer.ParentId, ++seq, alternative.Content)
+            var row = new MessageRow(alternative.MessageId, end.SessionId, answer.ParentId, ++seq, alternative.Content)
             {
                 Status = StatusOf(alternative),
                 Model = model,
@@ -131,11 +134,13 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
                 CompletionId = end.HasCompletionId ? end.CompletionId : null,
                 RequestId = requestId,
                 TraceId = traceId,
-            }.InsertInto(database, now);
+            };
+            row.InsertInto(database, now);
+            bytes += row.Bytes;
             tokens += alternative.HasTokens ? alternative.Tokens : 0;
         }
 
-        return tokens;
+        return (tokens, bytes);
     }
 
     private static bool IsStored(PreparedConnection database, string messageId)

@@ -1,4 +1,5 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
 using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Turns;
@@ -7,10 +8,11 @@ namespace ChatHistory.StorageService.Turns;
 internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMessageId, long HeadSeq, AnswerState? Answer)
 {
     private const string Select =
-        """
+        $"""
         SELECT s.user_id, s.head_message_id, h.seq,
                m.message_id, m.parent_id, m.seq, m.status, m.tokens, m.prompt_tokens, m.request_id, p.prefix_hash,
-               m.content <> '' OR m.tool_calls IS NOT NULL OR m.reasoning <> ''
+               m.content <> '' OR m.tool_calls IS NOT NULL OR m.reasoning <> '',
+               {OwnerCounters.BytesOfContent}
         FROM sessions s
         LEFT JOIN messages m ON m.message_id = ?2 AND m.session_id = s.session_id AND m.role = 'assistant'
         LEFT JOIN messages p ON p.message_id = m.parent_id
@@ -39,7 +41,8 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
                 reader.IsDBNull(8) ? 0 : reader.GetInt32(8),
                 Text(reader, 9),
                 reader.IsDBNull(10) ? null : reader.GetFieldValue<byte[]>(10),
-                !reader.IsDBNull(11) && reader.GetBoolean(11));
+                !reader.IsDBNull(11) && reader.GetBoolean(11),
+                reader.GetInt64(12));
         return new OpenTurn(sessionId, reader.GetString(0), Text(reader, 1), reader.IsDBNull(2) ? 0 : reader.GetInt64(2), answer);
     }
 
@@ -82,7 +85,7 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
 
 /// <summary>
 /// The stored state of an answer. <c>ParentHash</c> is the chain's hash before it, null when that is not known; <c>HasContent</c> says
-/// that there is text, a tool call or reasoning: something to continue from.
+/// that there is text, a tool call or reasoning: something to continue from. <c>Bytes</c> is how much of that is counted as stored.
 /// </summary>
 internal sealed record AnswerState(
-    string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent);
+    string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent, long Bytes);

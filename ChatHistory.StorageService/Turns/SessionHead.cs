@@ -1,6 +1,7 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
+using ChatHistory.StorageService.Users;
 
 namespace ChatHistory.StorageService.Turns;
 
@@ -23,8 +24,6 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
         UPDATE sessions SET last_seq = last_seq + ?2, message_count = message_count + ?2, updated_at = ?3
         WHERE session_id = ?1
         """;
-
-    private const string TouchUser = "UPDATE users SET last_active = ?2 WHERE user_id = ?1";
 
     private const string Move = "UPDATE sessions SET head_message_id = ?2 WHERE session_id = ?1";
 
@@ -73,11 +72,11 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
         return false;
     }
 
-    /// <summary>Counts <paramref name="messages"/> new messages and notes the activity.</summary>
-    public static void Count(PreparedConnection database, string sessionId, string userId, int messages, string now)
+    /// <summary>Counts <paramref name="messages"/> new messages of <paramref name="bytes"/> together, and notes the activity.</summary>
+    public static void Count(PreparedConnection database, string sessionId, string userId, int messages, long bytes, string now)
     {
         database.Execute(Advance, sessionId, messages, now);
-        database.Execute(TouchUser, userId, now);
+        OwnerCounters.CountMessages(database, userId, bytes, now);
     }
 
     /// <summary>Makes <paramref name="messageId"/> the message that the next turn continues from.</summary>

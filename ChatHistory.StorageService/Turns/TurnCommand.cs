@@ -9,6 +9,8 @@ internal abstract class TurnCommand(UserScope scope, int size) : Writing.WriteCo
 {
     public override int Size => size;
 
+    public sealed override bool CountsItself => true;
+
     /// <summary>The name of its span.</summary>
     public abstract string Operation { get; }
 

@@ -3,7 +3,7 @@ using ChatHistory.StorageService.Database;
 namespace ChatHistory.StorageService.Users;
 
 /// <summary>
-/// How much of an owner is stored: <c>users.stored_bytes</c>, which triggers keep, whoever writes. It is asked inside the transaction that would
+/// How much of an owner is stored: <c>users.stored_bytes</c>, which is kept by triggers, and by <see cref="OwnerCounters"/>. It is asked inside the transaction that would
 /// add to it, so that many writes at once cannot pass the limit together.
 /// </summary>
 internal static class StoredBytes

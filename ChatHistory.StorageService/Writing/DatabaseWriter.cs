@@ -193,7 +193,7 @@ internal sealed partial class DatabaseWriter(
         {
             foreach (var command in _batch)
             {
-                command.Execute(_connection, now);
+                Execute(command, now);
             }
         }
         catch (Exception exception)
@@ -253,7 +253,7 @@ internal sealed partial class DatabaseWriter(
         {
             _connection ??= file.OpenWriter();
             _connection.Begin();
-            command.Execute(_connection, now);
+            Execute(command, now);
         }
         catch (Exception exception)
         {
@@ -273,6 +273,12 @@ internal sealed partial class DatabaseWriter(
 
         Committed(1, command.Size, started);
         return null;
+    }
+
+    private void Execute(WriteCommand command, string now)
+    {
+        _connection!.HasTriggers = !command.CountsItself;
+        command.Execute(_connection, now);
     }
 
     private void Committed(int commands, long bytes, long started)

@@ -18,6 +18,12 @@ internal abstract class WriteCommand
     /// <summary>True for what deletes or ends something: it is written also when the disk is full, into the space held back for it.</summary>
     public virtual bool MayUseBallast => false;
 
+    /// <summary>
+    /// True for a command that counts what its owner has (<see cref="Users.OwnerCounters"/>) by itself, and so runs without triggers. They keep the
+    /// counters for every other writer; but because of them SQLite copies each page that a statement changes, to undo half a statement.
+    /// </summary>
+    public virtual bool CountsItself => false;
+
     /// <summary>Runs on the writer's thread.</summary>
     /// <param name="database">The writer's connection, inside a transaction.</param>
     /// <param name="now">The transaction's time, as the database holds times.</param>

@@ -21,7 +21,10 @@ public sealed class GracefulStopTests(ITestOutputHelper output)
         var promise = new Promise("R12", output);
         var many = Promise.Size(20, 200);
         // The short form does not wait for the default.
-        await using var system = await RunningSystem.StartAsync(settings: [("Limits__MaxConcurrentTurns", $"{many + 3}"), ("Limits__StopGrace", Promise.IsLong ? "00:00:10" : "00:00:05")]);
+        await using var system = await RunningSystem.StartAsync(settings:
+        [
+            ("Limits__MaxConcurrentTurns", $"{many + 3}"), ("Limits__StopGrace", Promise.IsLong ? "00:00:10" : "00:00:05"), ("Simulator__RecordedRequests", "2000"),
+        ]);
         using var simulator = new SimulatorProbe(system.Simulator!);
         var (shortOne, longOne, background) = (NewPrompt(), NewPrompt(), NewPrompt());
         var shortAnswer = system.Client.StreamAsync(Body(shortOne, stream: true, """{"tokens":60,"token_ms":40}"""));

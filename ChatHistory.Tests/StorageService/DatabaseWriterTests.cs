@@ -59,8 +59,8 @@ public sealed class DatabaseWriterTests
         using var file = new DatabaseFile(Options.Create(new DatabaseOptions { Path = folder.DatabasePath }));
         using var connection = file.OpenWriter();
 
-        string[] settings = ["journal_mode", "synchronous", "foreign_keys", "secure_delete", "wal_autocheckpoint", "mmap_size", "page_size"];
-        Assert.Equal(["wal", "2", "1", "1", "0", "0", "8192"], settings.Select(Read));
+        string[] settings = ["journal_mode", "synchronous", "foreign_keys", "secure_delete", "temp_store", "wal_autocheckpoint", "mmap_size", "page_size"];
+        Assert.Equal(["wal", "2", "1", "1", "2", "0", "0", "8192"], settings.Select(Read));
 
         string Read(string setting)
         {
