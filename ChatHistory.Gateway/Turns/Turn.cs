@@ -26,6 +26,7 @@ internal sealed partial class Turn : IAsyncDisposable
     private Task _checkpoint = Task.CompletedTask;
     private long _checkpointAt;
     private int _checkpointChunks;
+    private int _savedChunks;
     private int _framesSaved;
     private bool _ended;
 
@@ -36,7 +37,7 @@ internal sealed partial class Turn : IAsyncDisposable
         _answerMessageId = answerMessageId;
         _began = _checkpointAt = store.Time.GetTimestamp();
         IsStored = isStored;
-        _lease = isStored && !isFound ? store.Time.CreateTimer(static turn => _ = ((Turn)turn!).SaveCheckpoint(null), this, s_leaseRenewal, s_leaseRenewal) : null;
+        _lease = isStored && !isFound ? store.Time.CreateTimer(static turn => _ = ((Turn)turn!).SaveCheckpoint(null, 0), this, s_leaseRenewal, s_leaseRenewal) : null;
     }
 
     /// <summary>False for a turn of which nothing is kept; its ids are then null.</summary>
@@ -98,10 +99,24 @@ internal sealed partial class Turn : IAsyncDisposable
         TokensBefore = history is { HasKnownTokens: true } ? history.KnownTokens : null,
     };
 
-    /// <summary>Notes a part of the answer that has passed, and saves what has gathered if the last save is 64 chunks or a second old.</summary>
-    public void ChunkRelayed(CompletionObserver observer)
+    public void FirstChunkCame() => TimeToFirstChunk ??= Elapsed;
+
+    /// <summary>
+    /// Notes a part of the answer that has passed, and saves what has gathered if the last save is 64 chunks or a second old. Ends at once, unless the
+    /// client is 64 chunks ahead of what is saved: then when a save has come to its end, one way or the other.
+    /// </summary>
+    public async ValueTask ChunkRelayedAsync(CompletionObserver observer, CancellationToken stopping)
     {
-        TimeToFirstChunk ??= Elapsed;
+        FirstChunkCame();
+        BeginCheckpointIfDue(observer);
+        if (observer.Chunks - _savedChunks > CheckpointChunks && !_checkpoint.IsCompleted)
+        {
+            await _checkpoint.WaitAsync(stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private void BeginCheckpointIfDue(CompletionObserver observer)
+    {
         var due = observer.Chunks - _checkpointChunks >= CheckpointChunks || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
         // One save at a time: when storage is slower than the model, the next one carries more.
         if (!due || !IsStored || !_checkpoint.IsCompleted || observer.Choices.FirstOrDefault() is not { } answer)
@@ -111,7 +126,7 @@ internal sealed partial class Turn : IAsyncDisposable
 
         _checkpointAt = _store.Time.GetTimestamp();
         _checkpointChunks = observer.Chunks;
-        _checkpoint = SaveCheckpoint(answer.ToMessage());
+        _checkpoint = SaveCheckpoint(answer.ToMessage(), observer.Chunks);
     }
 
     /// <summary>Commits how the turn ended; the first call counts. Only then may the client be told.</summary>
@@ -214,7 +229,7 @@ internal sealed partial class Turn : IAsyncDisposable
         return answer;
     }
 
-    private async Task SaveCheckpoint(MessageContent? answer)
+    private async Task SaveCheckpoint(MessageContent? answer, int chunks)
     {
         var frames = answer is null ? null : Frames?.After(_framesSaved);
         try
@@ -228,6 +243,7 @@ internal sealed partial class Turn : IAsyncDisposable
             };
             await _store.Writes.WriteAsync(new WriteCommand { Traceparent = _traceparent, Scope = _scope, Checkpoint = checkpoint }, TimeSpan.Zero);
             _framesSaved += frames?.Length ?? 0;
+            _savedChunks = Math.Max(_savedChunks, chunks);
         }
         catch (StorageUnavailableException exception)
         {

@@ -227,7 +227,7 @@ internal sealed partial class TurnRunner(
     {
         if (result.Outcome == RelayOutcome.Completed)
         {
-            run.Turn.ChunkRelayed(run.Observer);
+            run.Turn.FirstChunkCame();
         }
 
         try
