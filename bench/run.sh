@@ -15,7 +15,12 @@ if [[ ${1:-http} != storage ]] && command -v npm >/dev/null; then
   npm ci --prefix bench/portkey --silent --ignore-scripts --no-audit --no-fund || echo "npm could not install the rival; it is left out." >&2
 fi
 
-bench() { dotnet bench/ChatHistory.Bench/bin/Release/net10.0/ChatHistory.Bench.dll "$@"; }
+bench() {
+  # Inline completions: the load generator shares the machine, and need not hand what it reads to another thread. What is measured does not inherit it.
+  local inline=0
+  [[ $1 == http ]] && inline=1
+  DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=$inline dotnet bench/ChatHistory.Bench/bin/Release/net10.0/ChatHistory.Bench.dll "$@"
+}
 
 if (($# == 0)); then
   status=0
