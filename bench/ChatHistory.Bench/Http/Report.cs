@@ -25,6 +25,9 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
     /// <summary>The share of the product's processor time that fell between its slices: exports, checkpoints, idling.</summary>
     public required double CpuOutsideSlices { get; init; }
 
+    /// <summary>The share of the machine that others had while it was measured.</summary>
+    public required double OthersCpu { get; init; }
+
     public required (long Calls, long Bytes) Telemetry { get; init; }
 
     public bool IsEveryAnswerStored => Completed >= Answered && Completed <= Answered + Abandoned;
@@ -48,7 +51,8 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
         Line(text, $"{pace.Name}: {pace.Rounds} rounds of {pace.SliceSeconds} s, all targets side by side and in turn; medians. How to read it: [README](../README.md).");
         leftOut.ToList().ForEach(line => Line(text, $"{line}"));
         Line(text, $"\n{Answered} answers of ChatHistory were counted by the load generators, {Completed} are completed in its database ({(IsEveryAnswerStored ? "as it must be" : "WRONG")}: up to {Abandoned} more were under way when a load generator stopped). {results.Errors} wrong answers in all.");
-        Line(text, $"Telemetry: {Telemetry.Calls} exports, {Telemetry.Bytes / 1048576.0:0.0} MiB. {CpuOutsideSlices:P0} of ChatHistory's processor time fell between its slices.\n");
+        Line(text, $"Telemetry: {Telemetry.Calls} exports, {Telemetry.Bytes / 1048576.0:0.0} MiB. {CpuOutsideSlices:P0} of ChatHistory's processor time fell between its slices.");
+        Line(text, $"Processes that do not belong to the run had {OthersCpu:P0} of the machine{(OthersCpu > 0.05 ? ": **too much, these numbers are worth little**" : "")}.\n");
 
         text.Append("## Targets\n\n| workload | what | target | measured | |\n|---|---|---|---|---|\n");
         foreach (var goal in Goal.Of(results))
@@ -102,6 +106,7 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
         Answered,
         Completed,
         results.Errors,
+        OthersCpu,
         Goals = Goal.Of(results).Select(goal => new { goal.Workload, goal.What, goal.AtLeast, goal.Bound, goal.Measured, goal.IsMet }),
         Workloads = Workload.All.Select(workload => workload.Name).Append(SessionWorkload.Name).ToDictionary(
             workload => workload,

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 
@@ -7,8 +8,9 @@ namespace ChatHistory.Bench.Upstream;
 /// <summary>One connection of the mock: reads a request at a time and answers it.</summary>
 internal sealed class UpstreamConnection(Socket client)
 {
-    private static readonly TimeSpan s_thinkTime = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(5);
+    private static readonly long s_thinkTime = Stopwatch.Frequency * 20 / 1000;
+    private static readonly long s_pace = Stopwatch.Frequency * 5 / 1000;
+    private static readonly Metronome s_metronome = new();
 
     // What the gateway asks for beside the turns. It has no /tokenize, as most servers.
     private static readonly byte[] s_models = Json("200 OK",
@@ -65,7 +67,7 @@ internal sealed class UpstreamConnection(Socket client)
         switch (kind)
         {
             case 't':
-                await Task.Delay(s_thinkTime);
+                await s_metronome.UntilAsync(Stopwatch.GetTimestamp() + s_thinkTime);
                 await SendAsync(_answers.Whole());
                 break;
             case 'i':
@@ -81,11 +83,12 @@ internal sealed class UpstreamConnection(Socket client)
 
     private async ValueTask StreamAsync(bool paced, bool withUsage)
     {
+        var started = Stopwatch.GetTimestamp();
         for (var i = 0; i < Answers.ChunksPerStream; i++)
         {
             if (paced && i > 0)
             {
-                await Task.Delay(s_pace);
+                await s_metronome.UntilAsync(started + (i * s_pace));
             }
 
             await SendAsync(_answers.Chunk(i));
