@@ -176,7 +176,7 @@ internal sealed class HttpBench : IAsyncDisposable
         {
             var target = _targets[(i + rotation) % _targets.Count];
             var slice = await MeasureAsync(target, () => workload.IsStream
-                ? ClosedLoop.RunAsync(target, workload.Model, stream: true, workload.Connections, TimeSpan.FromSeconds(_pace.SliceSeconds))
+                ? ClosedLoop.RunAsync(target, workload.Model, stream: true, workload.Connections, TimeSpan.FromSeconds(_pace.SliceSeconds), workload.Spread)
                 : WrkAsync(target, workload, _pace.SliceSeconds));
             if (!workload.IsStream)
             {

@@ -10,7 +10,7 @@ internal static class Picture
 {
     private const int LabelWidth = 250;
     private const int BarWidth = 360;
-    private const int Width = LabelWidth + BarWidth + 120;
+    private const int Width = LabelWidth + BarWidth + 150;
     private const int BarHeight = 14;
 
     /// <summary>A bar that is longer is cut there; its number says how long it is.</summary>

@@ -15,5 +15,8 @@ internal sealed record Workload(string Name, string Model, int Connections)
 
     public static readonly IReadOnlyList<Workload> All = [Json1, Json16, Json64, Json256, Think64, Think256, Burst32, Paced32, Paced128];
 
+    /// <summary>The length of a paced stream, over which its connections begin.</summary>
+    public TimeSpan Spread => Model == "bench-paced" ? TimeSpan.FromMilliseconds(320) : TimeSpan.Zero;
+
     public bool IsStream => Model is "bench-burst" or "bench-paced";
 }

@@ -1,14 +1,19 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using ChatHistory.Bench.Targets;
+using ChatHistory.Bench.Upstream;
 
 namespace ChatHistory.Bench.Load;
 
 /// <summary>Connections that each ask again as soon as they have their answer.</summary>
 internal static class ClosedLoop
 {
+    private static readonly Lazy<Metronome> s_metronome = new(() => new Metronome());
+
     /// <summary>First turns until the time is over; what has begun then is still awaited and counted.</summary>
-    public static async Task<Slice> RunAsync(Target target, string model, bool stream, int connections, TimeSpan duration)
+    /// <param name="spread">The connections begin one after the other within this time. Streams of one length that begin together would begin together for ever, and each
+    /// would be measured in the crowd of all.</param>
+    public static async Task<Slice> RunAsync(Target target, string model, bool stream, int connections, TimeSpan duration, TimeSpan spread = default)
     {
         // Each connection has a copy of its own, in which only the number changes.
         var requests = Enumerable.Range(0, connections).Select(_ => Question.Request(target, Question.Body(model, stream))).ToArray();
@@ -17,7 +22,8 @@ internal static class ClosedLoop
         return await RunAsync(
             target, connections, stream,
             connection => Stopwatch.GetTimestamp() < end ? (0, Question.Renumber(requests[connection], place)) : null,
-            (_, _) => { });
+            (_, _) => { },
+            spread);
     }
 
     /// <summary>The given bodies, once each, whichever connection is free.</summary>
@@ -33,12 +39,20 @@ internal static class ClosedLoop
     }
 
     private static async Task<Slice> RunAsync(
-        Target target, int connections, bool stream, Func<int, (int Index, byte[] Request)?> next, Action<int, TurnConnection> answered)
+        Target target, int connections, bool stream, Func<int, (int Index, byte[] Request)?> next, Action<int, TurnConnection> answered, TimeSpan spread = default)
     {
         var clients = Enumerable.Range(0, connections).Select(_ => new TurnConnection()).ToArray();
         await Task.WhenAll(clients.Select(client => client.ConnectAsync(target.Port)));
         var started = Stopwatch.GetTimestamp();
-        var loops = await Task.WhenAll(clients.Select((client, number) => AskAsync(client, stream, () => next(number), answered)));
+        var loops = await Task.WhenAll(clients.Select(async (client, number) =>
+        {
+            if (spread > TimeSpan.Zero)
+            {
+                await s_metronome.Value.UntilAsync(started + (long)(spread.TotalSeconds * Stopwatch.Frequency * number / connections));
+            }
+
+            return await AskAsync(client, stream, () => next(number), answered);
+        }));
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // Off the socket's own thread, which runs what waits for it.
         await Task.Yield();
