@@ -1,0 +1,13 @@
+namespace ChatHistory.Bench.Http;
+
+/// <summary>How long it takes.</summary>
+internal sealed record Pace(string Name, int Rounds, int SliceSeconds, int WarmUpAnswers, TimeSpan LongestWarmUp, int SessionTurns, TimeSpan Afterwards)
+{
+    /// <summary>A quarter of an hour.</summary>
+    public static readonly Pace Full = new("full", 5, 3, 20_000, TimeSpan.FromSeconds(30), 2000, TimeSpan.FromSeconds(10));
+
+    /// <summary>Under three minutes: to see whether a change goes the right way, not to publish.</summary>
+    public static readonly Pace Quick = new("quick", 2, 1, 4_000, TimeSpan.FromSeconds(12), 500, TimeSpan.FromSeconds(6));
+
+    public static Pace From(string[] args) => args.Contains("--quick") ? Quick : Full;
+}

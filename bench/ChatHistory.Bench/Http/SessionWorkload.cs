@@ -1,0 +1,54 @@
+using System.Globalization;
+using ChatHistory.Bench.Load;
+using ChatHistory.Bench.Targets;
+using ChatHistory.Bench.Upstream;
+
+namespace ChatHistory.Bench.Http;
+
+/// <summary>
+/// What only the product does: turns of a session that has 50 messages already, by its id and by the transcript that a client without ids sends. Each session is continued once,
+/// so that it has 50 each time. They are made before each round, which is a workload too: 49 messages that nobody has seen, in one request.
+/// </summary>
+internal static class SessionWorkload
+{
+    public const string Name = "Sessions of 50 messages, 16 connections";
+    public const string First = "first turn";
+    public const string Continue = "continued by its id";
+    public const string Transcript = "continued by its transcript";
+    public const string New = "new transcript of 49 messages";
+
+    private const int Connections = 16;
+    private const int MessagesBefore = 49;
+    private const string Model = "bench-instant";
+
+    private static int s_conversations = Random.Shared.Next(1 << 20) << 10;
+
+    /// <param name="turns">How many turns of each kind.</param>
+    /// <param name="measure">Adds what the product's processes used to what is done.</param>
+    public static async Task RoundAsync(Target product, int turns, Results results, Func<Func<Task<Slice>>, Task<Slice>> measure)
+    {
+        var conversations = Enumerable.Range(0, turns * 2).Select(_ => Conversation(++s_conversations)).ToArray();
+        var sessions = new string[conversations.Length];
+
+        await MeasureAsync(New, conversations.Select(before => Question.Body(Model, before)), (index, client) => sessions[index] = client.Header("X-Session-Id")!);
+        await MeasureAsync(First, Enumerable.Repeat(Question.Body(Model, stream: false), turns));
+        await MeasureAsync(Continue, sessions.Take(turns).Select(session => Question.Body(Model, session)));
+        var found = new string[turns];
+        await MeasureAsync(
+            Transcript,
+            conversations.Skip(turns).Select(before => Question.Body(Model, [.. before, ("assistant", Answers.Text), ("user", "And what comes at the very end of it?")])),
+            (index, client) => found[index] = client.Header("X-Session-Id")!);
+        if (!found.SequenceEqual(sessions.Skip(turns)))
+        {
+            throw new InvalidOperationException("A transcript did not find its session.");
+        }
+
+        async Task MeasureAsync(string name, IEnumerable<string> bodies, Action<int, TurnConnection>? answered = null) =>
+            results.Add(Name, name, await measure(() => ClosedLoop.RunAsync(product, Connections, [.. bodies], answered ?? ((_, _) => { }))));
+    }
+
+    private static (string Role, string Content)[] Conversation(int number) =>
+        [.. Enumerable.Range(0, MessagesBefore).Select(i => i % 2 == 0
+            ? ("user", string.Create(CultureInfo.InvariantCulture, $"Conversation {number}, question {i}: and what comes after that, in a sentence or two?"))
+            : ("assistant", string.Create(CultureInfo.InvariantCulture, $"Answer {i} in conversation {number}. {Answers.Text[..250]}")))];
+}

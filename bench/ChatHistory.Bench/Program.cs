@@ -1,0 +1,32 @@
+using System.Globalization;
+using System.Reflection;
+using ChatHistory.Bench.Http;
+using ChatHistory.Bench.Storage;
+using ChatHistory.Bench.Targets;
+using ChatHistory.Bench.Upstream;
+
+var repository = typeof(HttpBench).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(metadata => metadata.Key == "RepositoryRoot").Value!;
+
+return args switch
+{
+    ["http", .. var rest] => await HttpBench.RunAsync(repository, rest),
+    ["storage", .. var rest] => await StorageBench.RunAsync(rest),
+    ["upstream", var port] => await UpstreamServer.RunAsync(Number(port)),
+    ["yarp", var port, var upstream] => await YarpProxy.RunAsync(Number(port), Number(upstream)),
+    _ => Usage(),
+};
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        usage: bench/run.sh http [--quick]
+               bench/run.sh storage [--quick]
+
+        The parts by themselves, for a look at one of them:
+          upstream PORT            the model server that costs next to nothing
+          yarp PORT UPSTREAM_PORT  YARP as a plain proxy
+        """);
+    return 2;
+}
