@@ -21,7 +21,8 @@ internal sealed class Filler(History history)
     public void Fill(string path)
     {
         using var database = new RawDatabase(path);
-        database.Run("PRAGMA synchronous=0; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-262144");
+        // Messages come before their sessions here.
+        database.Run("PRAGMA foreign_keys=0; PRAGMA synchronous=0; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-262144");
         var aside = PutAside(database);
         database.Run("BEGIN");
         using (var insert = database.Prepare(RawMessage.Insert))

@@ -11,7 +11,7 @@ internal sealed class RawDatabase : IDisposable
     {
         SQLitePCL.Batteries_V2.Init();
         Check(raw.sqlite3_open(path, out _database));
-        foreach (var pragma in (string[])["page_size=8192", "journal_mode=wal", "synchronous=2", "wal_autocheckpoint=0", "journal_size_limit=67108864", "cache_size=-32768", "busy_timeout=5000"])
+        foreach (var pragma in (string[])["busy_timeout=5000", "page_size=8192", "journal_mode=wal", "synchronous=2", "wal_autocheckpoint=0", "journal_size_limit=67108864", "cache_size=-32768"])
         {
             Run("PRAGMA " + pragma);
         }

@@ -33,9 +33,22 @@ internal sealed class RawLoad(string path, bool likeTheService) : IDisposable
 
     public async Task<LoadResult> RunAsync(int producers, TimeSpan warmUp, TimeSpan duration, int turnsPerSession)
     {
-        var writer = Task.Factory.StartNew(Write, TaskCreationOptions.LongRunning);
+        using var database = new RawDatabase(path);
+        if (!likeTheService)
+        {
+            database.Run(RawMessage.Create);
+        }
+
+        var writer = Task.Factory.StartNew(() => Write(database), TaskCreationOptions.LongRunning);
         var checkpointer = Task.Factory.StartNew(Checkpoint, TaskCreationOptions.LongRunning);
-        var result = await Load.RunAsync(producers, warmUp, duration, (producer, commits) => ProduceAsync(producer, commits, turnsPerSession));
+        var load = Load.RunAsync(producers, warmUp, duration, (producer, commits) => ProduceAsync(producer, commits, turnsPerSession));
+        if (await Task.WhenAny(load, writer, checkpointer) is var first && first != load)
+        {
+            // It ended before its time: nobody is answered any more.
+            await first;
+        }
+
+        var result = await load;
         _waiting.CompleteAdding();
         await writer;
         _over = true;
@@ -79,15 +92,8 @@ internal sealed class RawLoad(string path, bool likeTheService) : IDisposable
         return done.Task;
     }
 
-    private void Write()
+    private void Write(RawDatabase database)
     {
-        using var database = new RawDatabase(path);
-        if (!likeTheService && !File.Exists(path + ".made"))
-        {
-            database.Run(RawMessage.Create);
-            File.Create(path + ".made").Dispose();
-        }
-
         using var insert = database.Prepare(RawMessage.Insert);
         using var begin = database.Prepare("BEGIN IMMEDIATE");
         using var commit = database.Prepare("COMMIT");

@@ -16,7 +16,7 @@ internal readonly record struct RawMessage(string MessageId, string SessionId, s
     /// <summary>The table alone: its rows, and the index of its primary key.</summary>
     public const string Create =
         """
-        CREATE TABLE messages (
+        CREATE TABLE IF NOT EXISTS messages (
             message_id TEXT NOT NULL PRIMARY KEY, session_id TEXT NOT NULL, role TEXT NOT NULL, content TEXT NOT NULL, model TEXT, tokens INTEGER, created_at TEXT,
             parent_id TEXT, seq INTEGER, status TEXT NOT NULL, content_parts TEXT, tool_calls TEXT, tool_call_id TEXT, name TEXT, reasoning TEXT, extra TEXT,
             prefix_hash BLOB, finish_reason TEXT, prompt_tokens INTEGER, ttft_ms REAL, duration_ms REAL, completion_id TEXT, request_id TEXT, trace_id TEXT,

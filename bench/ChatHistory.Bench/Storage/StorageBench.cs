@@ -29,8 +29,17 @@ internal static class StorageBench
         try
         {
             var parts = rest.Intersect(s_parts).ToHashSet();
-            var sections = await MeasureAsync(folder, Pace.Of(rest), parts.Count == 0 ? [.. s_parts] : parts);
-            Console.WriteLine($"written to {StorageReport.Write(sections)}");
+            var sections = new List<Section>();
+            try
+            {
+                await MeasureAsync(folder, Pace.Of(rest), parts.Count == 0 ? [.. s_parts] : parts, sections);
+            }
+            finally
+            {
+                // Also of a run that failed: what was measured until then.
+                Console.WriteLine($"written to {StorageReport.Write(sections)}");
+            }
+
             return 0;
         }
         finally
@@ -42,16 +51,20 @@ internal static class StorageBench
         }
     }
 
-    private static async Task<List<Section>> MeasureAsync(string folder, Pace pace, HashSet<string> parts)
+    private static async Task MeasureAsync(string folder, Pace pace, HashSet<string> parts, List<Section> sections)
     {
         var telemetryPort = ChildProcess.FreePort();
         await using var telemetry = await TelemetrySink.StartAsync(telemetryPort);
         var settings = new Dictionary<string, string> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = $"http://127.0.0.1:{telemetryPort}" };
-        var sections = new List<Section>();
         if (parts.Contains("appends"))
         {
             Console.WriteLine("appends");
             sections.Add(await AppendBench.RunAsync(folder, pace, settings));
+        }
+
+        if (parts.Count == 1 && parts.Contains("appends"))
+        {
+            return;
         }
 
         var storages = new List<FilledStorage>();
@@ -89,7 +102,5 @@ internal static class StorageBench
             var volume = storages.MinBy(storage => Math.Abs(storage.History.Messages - 1_000_000))!.Volume;
             sections.Add(await StartBench.RunAsync(folder, volume, pace, settings));
         }
-
-        return sections;
     }
 }
