@@ -1,0 +1,48 @@
+using SQLitePCL;
+
+namespace ChatHistory.Bench.Storage;
+
+/// <summary>An SQLite file without anything around it, with the service's settings: WAL, synchronous=FULL, pages of 8 KB.</summary>
+internal sealed class RawDatabase : IDisposable
+{
+    private readonly sqlite3 _database;
+
+    public RawDatabase(string path)
+    {
+        SQLitePCL.Batteries_V2.Init();
+        Check(raw.sqlite3_open(path, out _database));
+        foreach (var pragma in (string[])["busy_timeout=5000", "page_size=8192", "journal_mode=wal", "synchronous=2", "wal_autocheckpoint=0", "journal_size_limit=67108864", "cache_size=-32768"])
+        {
+            Run("PRAGMA " + pragma);
+        }
+    }
+
+    public sqlite3_stmt Prepare(string sql)
+    {
+        Check(raw.sqlite3_prepare_v2(_database, sql, out var statement));
+        return statement;
+    }
+
+    public void Run(string sql) => Check(raw.sqlite3_exec(_database, sql));
+
+    /// <summary>Runs a statement that returns no rows, with the parameters that it has been given.</summary>
+    public void Step(sqlite3_stmt statement)
+    {
+        var result = raw.sqlite3_step(statement);
+        raw.sqlite3_reset(statement);
+        if (result is not (raw.SQLITE_DONE or raw.SQLITE_ROW))
+        {
+            Check(result);
+        }
+    }
+
+    public void Dispose() => raw.sqlite3_close_v2(_database);
+
+    private void Check(int result)
+    {
+        if (result != raw.SQLITE_OK)
+        {
+            throw new InvalidOperationException($"SQLite: {result} {raw.sqlite3_errmsg(_database).utf8_to_string()}");
+        }
+    }
+}
