@@ -24,7 +24,7 @@ public sealed class MigrationTests(ITestOutputHelper output)
     {
         var promise = new Promise("R13", output);
         var random = new Random(promise.Seed);
-        var (messages, kills) = (Promise.Size(4000, 1_000_000), Promise.Size(1, 20));
+        var (messages, kills) = (Promise.Size(4000, 1_000_000), Promise.Size(1, 10));
         var stops = Migrations()[..^1];
         Assert.NotEmpty(stops);
         var (killed, inside, slowest) = (0, 0, TimeSpan.Zero);
