@@ -39,9 +39,13 @@ public sealed class OverloadTests(ITestOutputHelper output)
         Assert.NotEmpty(overload.Shed);
         // The load comes from the same two cores: the short form leaves room for what else runs on them.
         Assert.True(overload.Answered >= peak.Answered * Promise.Size(75, 90) / 100, $"{peak.Answered} became {overload.Answered}");
-        Assert.InRange(overload.Shed.Percentile(50), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
-        Assert.InRange(overload.Writes.Percentile(50), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
+        var atOnce = AtOnce(overload);
+        Assert.InRange(overload.Shed.Percentile(50), TimeSpan.Zero, atOnce);
+        Assert.InRange(overload.Writes.Percentile(50), TimeSpan.Zero, atOnce);
     }
+
+    // On a machine that is busy with other things: as soon as what needs neither a place nor storage.
+    private static TimeSpan AtOnce(Load load) => new[] { TimeSpan.FromMilliseconds(50), 2 * load.Others.Percentile(50) }.Max();
 
     [Fact]
     public async Task ShedRequest_IsNotRead_NotStored_AndSaysWhenToComeAgain()
@@ -117,6 +121,9 @@ public sealed class OverloadTests(ITestOutputHelper output)
             var began = Stopwatch.GetTimestamp();
             Assert.Equal(HttpStatusCode.Created, (await client.PostJsonAsync(path, """{"role":"user","content":"x"}""")).Status);
             load.Writes.Add(Stopwatch.GetElapsedTime(began));
+            began = Stopwatch.GetTimestamp();
+            Assert.Equal(HttpStatusCode.NotFound, (await client.GetJsonAsync("/v1/no-such-route")).Status);
+            load.Others.Add(Stopwatch.GetElapsedTime(began));
             await pause.WaitForNextTickAsync(CancellationToken.None);
         }
     }
@@ -128,6 +135,9 @@ public sealed class OverloadTests(ITestOutputHelper output)
         public ConcurrentBag<TimeSpan> Shed { get; } = [];
 
         public ConcurrentBag<TimeSpan> Writes { get; } = [];
+
+        /// <summary>Requests that are answered without storage and without a model.</summary>
+        public ConcurrentBag<TimeSpan> Others { get; } = [];
 
         public ConcurrentBag<string> Wrong { get; } = [];
     }

@@ -100,7 +100,9 @@ public sealed class UpstreamFaultsTests(ITestOutputHelper output)
         }
 
         var late = seen.Where(one => one.Limit > TimeSpan.Zero).Select(one => (one.Took - one.Limit).Duration()).ToArray();
-        Assert.True(late.Percentile(95) < s_tolerance, $"limits were kept to {late.Percentile(95)} only");
+        // Sixty are asked at once: what an answer without a fault takes meanwhile is the machine's.
+        var usual = seen.Where(one => one.Limit == TimeSpan.Zero).Select(one => one.Took).ToArray().Percentile(95);
+        Assert.True(late.Percentile(95) < s_tolerance + usual, $"limits were kept to {late.Percentile(95)} only, when an answer without a fault took {usual}");
         await probe.WaitUntilIdleAsync();
         await CheckNothingIsLeftAsync(system, files);
 
