@@ -39,6 +39,12 @@ public static partial class ServiceRun
                 Log.CannotStart(app.Logger, sentence);
                 return 1;
             }
+            catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                // Asked to stop while it was still starting, which is no failure: unhandled it would end the process with an abort.
+                await app.StopAsync();
+                return Environment.ExitCode;
+            }
 
             await app.WaitForShutdownAsync();
             return Environment.ExitCode;

@@ -31,6 +31,7 @@ internal static class ComposeEnvironment
                 file.Name = environment.Resource.Name;
                 AddVolumeInit(file);
                 WaitUntilHealthy(file, resources);
+                StopDashboardLast(file, $"{environment.Resource.Name}-dashboard");
                 SplitNetworks(file, resources);
                 WriteDefaults(file, VariablesOf(environment.Resource, resources));
             })
@@ -86,6 +87,18 @@ internal static class ComposeEnvironment
                     dependency.Condition = "service_healthy";
                 }
             }
+        }
+    }
+
+    /// <summary>
+    /// Whoever sends telemetry depends on the dashboard, so that it is stopped after them: each would spend most of its grace period on sending its last
+    /// telemetry to nobody. It need only be started, not healthy.
+    /// </summary>
+    private static void StopDashboardLast(ComposeFile file, string dashboard)
+    {
+        foreach (var service in file.Services.Values.Where(service => service.Environment.ContainsKey("OTEL_EXPORTER_OTLP_ENDPOINT")))
+        {
+            service.DependsOn[dashboard] = new ServiceDependency { Condition = "service_started" };
         }
     }
 

@@ -6,7 +6,9 @@ using ChatHistory.StorageService.Turns;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using SQLitePCL;
 
 namespace ChatHistory.StorageService.Database;
 
@@ -31,6 +33,7 @@ internal sealed partial class DatabaseInitializer(
     ILogger<DatabaseInitializer> logger) : BackgroundService
 {
     private DatabaseLock? _lock;
+    private bool _wasOpened;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -38,20 +41,15 @@ internal sealed partial class DatabaseInitializer(
         {
             await InitializeAsync(stoppingToken);
         }
+        catch (Exception exception) when (SentenceOf(exception) is { } sentence)
+        {
+            Log.CannotStart(logger, sentence);
+            EndTheService();
+        }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
-            if (exception is DatabaseStartException)
-            {
-                Log.CannotStart(logger, exception.Message);
-            }
-            else
-            {
-                Log.InitializationFailed(logger, exception, file.Path);
-            }
-
-            readiness.NotReady("The storage service could not open its database.");
-            Environment.ExitCode = 1;
-            lifetime.StopApplication();
+            Log.InitializationFailed(logger, exception, file.Path);
+            EndTheService();
         }
     }
 
@@ -64,7 +62,7 @@ internal sealed partial class DatabaseInitializer(
         await writer.StopAsync();
         // :: Step 10: the readers first, because only the last connection removes the log, and it must be one that can write.
         file.Dispose();
-        if (_lock is not null)
+        if (_wasOpened)
         {
             checkpointer.EmptyLog();
         }
@@ -72,6 +70,23 @@ internal sealed partial class DatabaseInitializer(
         // :: Step 11
         _lock?.Dispose();
         _lock = null;
+    }
+
+    /// <summary>What the operator has to mend: a stack trace would hide how. Null for what is no such thing.</summary>
+    private string? SentenceOf(Exception exception) => exception switch
+    {
+        DatabaseStartException refused => refused.Message,
+        // "SQLite Error 26: 'file is not a database'."
+        SqliteException { SqliteErrorCode: raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB } damaged =>
+            $"The database {file.Path} is damaged or is no database: {damaged.Message} Restore a backup with --restore latest; what it replaces is kept.",
+        _ => null,
+    };
+
+    private void EndTheService()
+    {
+        readiness.NotReady("The storage service could not open its database.");
+        Environment.ExitCode = 1;
+        lifetime.StopApplication();
     }
 
     private async Task InitializeAsync(CancellationToken cancellationToken)
@@ -88,6 +103,7 @@ internal sealed partial class DatabaseInitializer(
         ballast.Adopt();
         // :: Step 2: before the migration, because only an empty file takes its page size.
         var connection = file.OpenWriter();
+        _wasOpened = true;
         // :: Step 3
         var migrations = await DatabaseMigrator.ApplyAsync(file.MigrationConnectionString, cancellationToken, copies.Make);
         if (migrations.Count > 0)

@@ -81,6 +81,17 @@ public sealed class DockerComposePublishTests
         Assert.Equal(["./volume/models:/app/models"], Items(published.Service("vllm"), "volumes"));
     }
 
+    [Theory]
+    [InlineData("gateway")]
+    [InlineData("storage")]
+    [InlineData("vllm")]
+    public async Task Stop_LeavesTheDashboardUntilTheLastTelemetryIsSent(string name)
+    {
+        using var published = await PublishedCompose.CreateAsync();
+
+        Assert.Equal("service_started", PublishedCompose.Text(published.Service(name), "depends_on", "chathistory-dashboard", "condition"));
+    }
+
     [Fact]
     public async Task Start_WaitsForHealthyStorageButNotForTheModel()
     {

@@ -221,6 +221,30 @@ public sealed class DatabaseStartTests
     }
 
     [Fact]
+    public async Task DamagedDatabase_IsSaidInASentenceWithItsRemedy()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder.DatabasePath, "this is no database" + new string(' ', 100_000));
+
+        try
+        {
+            await using var service = await StartProcessAsync(folder);
+            await WaitForExitAsync(service.Id);
+            Assert.Equal(1, await service.StopAsync());
+        }
+        catch (InvalidOperationException)
+        {
+            // It had ended before it listened.
+        }
+
+        var log = await File.ReadAllTextAsync(Directory.GetFiles(Path.Combine(folder.Path, "logs")).Single());
+        Assert.Contains($"{folder.DatabasePath} is damaged or is no database: SQLite Error 26", log, StringComparison.Ordinal);
+        Assert.Contains("--restore latest", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("checkpoint", log, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Terminated_EndsCleanlyWithAnEmptyLog()
     {
         using var folder = new TemporaryFolder();
