@@ -176,6 +176,8 @@ free_port() { # sets $port to the next free one after the gateway's
 start() { # name project url KEY=VALUE...
   local name=$1 project=$2 url=$3
   shift 3
+  # As the services' own log files: for their user only.
+  (umask 077 && : >"$VOLUME_DIR/logs/$name.console.log")
   env "$@" dotnet "$(dll "$project")" >"$VOLUME_DIR/logs/$name.console.log" 2>&1 </dev/null &
   names+=("$name") pids+=($!)
   printf '%-10s pid %-7s %s\n' "$name" "$!" "$url"
