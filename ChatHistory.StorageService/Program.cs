@@ -1,11 +1,14 @@
 using ChatHistory.ServiceDefaults;
 using ChatHistory.StorageService;
 using ChatHistory.StorageService.Backups;
+using ChatHistory.StorageService.Database;
 
 if (HealthProbe.Requested(args))
 {
     return await HealthProbe.RunAsync();
 }
+
+SqliteLibrary.UseFewerLocks();
 
 WebApplication Build()
 {
