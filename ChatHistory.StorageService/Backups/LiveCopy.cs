@@ -20,6 +20,8 @@ internal sealed class LiveCopy(DatabaseWriter writer, WalCheckpointer checkpoint
     /// <summary>So that the disk's queue does not fill with the copy before a turn's fsync.</summary>
     private const int StepsPerFlush = 32;
 
+    private const int StepsPerCheckpoint = 8;
+
     /// <summary>Only another program's writes make SQLite begin anew. One that never stops must not keep us busy for ever.</summary>
     private const int MaxRestarts = 20;
 
@@ -39,6 +41,11 @@ internal sealed class LiveCopy(DatabaseWriter writer, WalCheckpointer checkpoint
                     {
                         DurableFile.Flush(path);
                     }
+
+                    if (step % StepsPerCheckpoint == 0)
+                    {
+                        await writer.BetweenTransactionsAsync(ShortenLog);
+                    }
                 }
             }
             finally
@@ -49,6 +56,16 @@ internal sealed class LiveCopy(DatabaseWriter writer, WalCheckpointer checkpoint
 
         // The copied header says WAL. A backup is one file, which any program can read without putting others beside it.
         Open(path, "PRAGMA journal_mode=delete").Dispose();
+    }
+
+    /// <summary>
+    /// The checkpointer never catches up with a writer that is always busy, and must not stop it now (see <see cref="WalCheckpointer.WhileCopying"/>). Done
+    /// by the writer itself it is only the rest, and then the log begins again from its start.
+    /// </summary>
+    private static void ShortenLog(PreparedConnection connection)
+    {
+        using var checkpoint = connection.Query("PRAGMA wal_checkpoint(PASSIVE)");
+        checkpoint.Read();
     }
 
     private async Task EndAsync(Copy copy)

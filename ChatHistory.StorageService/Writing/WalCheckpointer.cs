@@ -13,8 +13,8 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     private const int CommandsPerCheckpoint = 500;
     private const long BytesPerCheckpoint = 4L * 1024 * 1024;
 
-    /// <summary>Above this, a checkpoint waits for readers and stops the writer for a moment, so that the log starts again from its beginning.</summary>
-    private const long MaxLogBytes = 64L * 1024 * 1024;
+    /// <summary>Above this, a checkpoint waits for readers and stops the writer for a moment, so that the log starts again from its beginning. What is written until then comes on top.</summary>
+    private const long MaxLogBytes = 40L * 1024 * 1024;
 
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
@@ -64,8 +64,8 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     }
 
     /// <summary>
-    /// While a copy is made of the database, a deletion does not empty the log: that would change the log behind the writer's back, and the copy, which
-    /// is made on the writer's connection, would begin anew. The log is emptied when the copy is done.
+    /// While a copy is made of the database, nothing empties the log: that would change the log behind the writer's back, and the copy, which is made on
+    /// the writer's connection, would begin anew. The copy keeps the log short itself; it is emptied when the copy is done.
     /// </summary>
     public IDisposable WhileCopying()
     {
@@ -127,7 +127,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         {
             _connection ??= file.OpenCheckpointer();
             Checkpoint(_connection, "PASSIVE");
-            if (((_deleted && _copies == 0) || LogBytes() > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
+            if (_copies == 0 && (_deleted || LogBytes() > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
             {
                 _deleted = !Checkpoint(_connection, "TRUNCATE");
                 _lastBusy = _deleted ? time.GetTimestamp() : 0;
