@@ -96,10 +96,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
             return;
         }
 
-        var client = context.Response.BodyWriter;
-        client.Write("data: "u8);
-        client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
-        client.Write("\n\n"u8);
+        EventStream.WriteError(context.Response.BodyWriter, error);
         await FlushAsync();
         context.Cut(error);
     }

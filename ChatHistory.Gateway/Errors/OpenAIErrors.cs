@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Mime;
 using System.Text.Json;
 using ChatHistory.Gateway.RateLimits;
+using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Telemetry;
 using Grpc.Core;
@@ -89,9 +90,8 @@ internal static partial class OpenAIErrors
         {
             // Bytes may have passed uncut, so the last frame may be half of one: the blank line ends it.
             var client = context.Response.BodyWriter;
-            client.Write("\n\ndata: "u8);
-            client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
             client.Write("\n\n"u8);
+            EventStream.WriteError(client, error);
             await client.FlushAsync(CancellationToken.None);
         }
 

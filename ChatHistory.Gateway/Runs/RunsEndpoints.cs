@@ -3,7 +3,6 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Security.Claims;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using ChatHistory.Gateway.Admission;
 using ChatHistory.Gateway.Errors;
@@ -99,7 +98,7 @@ internal static class RunsEndpoints
 
                     break;
                 case { Error: { } error }:
-                    WriteEvent(response, null, JsonSerializer.SerializeToUtf8Bytes(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope));
+                    EventStream.WriteError(response.BodyWriter, error);
                     context.Cut(error);
                     break;
                 case { IsEnd: true }:

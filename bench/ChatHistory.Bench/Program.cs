@@ -1,15 +1,12 @@
 using System.Globalization;
-using System.Reflection;
 using ChatHistory.Bench.Http;
 using ChatHistory.Bench.Storage;
 using ChatHistory.Bench.Targets;
 using ChatHistory.Bench.Upstream;
 
-var repository = typeof(HttpBench).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(metadata => metadata.Key == "RepositoryRoot").Value!;
-
 return args switch
 {
-    ["http", .. var rest] => await HttpBench.RunAsync(repository, rest),
+    ["http", .. var rest] => await HttpBench.RunAsync(Programs.RepositoryRoot, rest),
     ["storage", .. var rest] => await StorageBench.RunAsync(rest),
     ["upstream", var port] => await UpstreamServer.RunAsync(Number(port)),
     ["yarp", var port, var upstream] => await YarpProxy.RunAsync(Number(port), Number(upstream)),

@@ -6,9 +6,10 @@ internal static class Percentiles
     public static double At(IReadOnlyList<double> sorted, double share) =>
         sorted.Count == 0 ? 0 : sorted[Math.Clamp((int)Math.Ceiling(share * sorted.Count) - 1, 0, sorted.Count - 1)];
 
-    public static double Median(IEnumerable<double> values)
+    /// <summary>The middle of the values; not a number of nothing.</summary>
+    public static double Median(this IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
-        return sorted.Length == 0 ? 0 : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using ChatHistory.Bench.Load;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Bench.Storage;

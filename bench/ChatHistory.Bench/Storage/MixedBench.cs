@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatHistory.Bench.Load;
 using ChatHistory.Storage.V1;
 
 namespace ChatHistory.Bench.Storage;

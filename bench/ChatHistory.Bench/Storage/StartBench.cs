@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using ChatHistory.Bench.Load;
 using ChatHistory.Bench.Targets;
 using ChatHistory.Storage.V1;
 
@@ -53,7 +54,7 @@ internal static class StartBench
 
     private static async Task<(TimeSpan Start, double Gateway, double Storage)> RunScriptAsync(string folder)
     {
-        var run = new ProcessStartInfo(Path.Combine(StorageProcess.RepositoryRoot, "run.sh"), ["--direct"]) { RedirectStandardOutput = true };
+        var run = new ProcessStartInfo(Path.Combine(Programs.RepositoryRoot, "run.sh"), ["--direct"]) { RedirectStandardOutput = true };
         run.Environment["GATEWAY_PORT"] = ChildProcess.FreePort().ToString(CultureInfo.InvariantCulture);
         run.Environment["ADMIN_PORT"] = ChildProcess.FreePort().ToString(CultureInfo.InvariantCulture);
         run.Environment["VOLUME_DIR"] = Path.Combine(folder, "run");
@@ -73,7 +74,8 @@ internal static class StartBench
 
             var start = Stopwatch.GetElapsedTime(began);
             await Task.Delay(s_idle);
-            return (start, StorageProcess.RssMegabytesOf(processes["gateway"]), StorageProcess.RssMegabytesOf(processes["storage"]));
+            double Megabytes(string name) => ChildProcess.RssBytesOf(processes[name]) / 1048576.0;
+            return (start, Megabytes("gateway"), Megabytes("storage"));
         }
         finally
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using ChatHistory.Bench.Targets;
 
 namespace ChatHistory.Bench.Storage;
 
@@ -20,7 +21,7 @@ internal static class StorageReport
             AppendTable(text, section.Columns, section.Rows);
         }
 
-        var path = Path.Combine(StorageProcess.RepositoryRoot, "bench", "results", "storage.md");
+        var path = Path.Combine(Programs.RepositoryRoot, "bench", "results", "storage.md");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         File.WriteAllText(path, text.ToString());
         Console.WriteLine(text);

@@ -8,12 +8,17 @@ namespace ChatHistory.Bench.Targets;
 /// <summary>A process that was started for the run, with what it and its children use.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
-    private static readonly double s_ticksPerSecond = 100; // USER_HZ: the same on every Linux that .NET runs on
+    // USER_HZ: the same on every Linux that .NET runs on.
+    private const double TicksPerSecond = 100;
 
+    // A large database may have a large log to be read at the start, and to be emptied at the end.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
+    private readonly long _began = Stopwatch.GetTimestamp();
     private readonly Process _process;
     private readonly string _log;
 
-    private ChildProcess(Process process, string log) => (_process, _log) = (process, log);
+    private ChildProcess(ProcessStartInfo start, string log) => (_process, _log) = (Process.Start(start)!, log);
 
     /// <param name="log">The file that takes what it prints.</param>
     public static ChildProcess Start(string log, string file, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
@@ -32,7 +37,7 @@ internal sealed class ChildProcess : IAsyncDisposable
             start.Environment[key] = value;
         }
 
-        return new ChildProcess(Process.Start(start)!, log);
+        return new ChildProcess(start, log);
     }
 
     /// <summary>A subcommand of this very program, in a process of its own.</summary>
@@ -49,14 +54,14 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Processor time of it and its children so far.</summary>
     public TimeSpan Cpu => TimeSpan.FromSeconds(Family(_process.Id).Sum(CpuSeconds));
 
-    public long RssBytes => Family(_process.Id).Sum(Rss);
+    public long RssBytes => Family(_process.Id).Sum(RssBytesOf);
 
-    /// <summary>Waits until it answers; throws with its last words when it ends instead.</summary>
+    /// <summary>Waits until it answers, and returns how long that was after its start; throws with its last words when it ends instead.</summary>
     /// <param name="path">What answers with a success; null: a connection is enough.</param>
-    public async Task WaitReadyAsync(int port, string? path = null)
+    public async Task<TimeSpan> WaitReadyAsync(int port, string? path = null)
     {
         using var http = new HttpClient();
-        for (var started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(60); await Task.Delay(50))
+        for (; Stopwatch.GetElapsedTime(_began) < s_patience; await Task.Delay(10))
         {
             if (_process.HasExited)
             {
@@ -70,14 +75,14 @@ internal sealed class ChildProcess : IAsyncDisposable
                     using var response = await http.GetAsync(new Uri($"http://127.0.0.1:{port}{path}"));
                     if (response.IsSuccessStatusCode)
                     {
-                        return;
+                        return Stopwatch.GetElapsedTime(_began);
                     }
                 }
                 else
                 {
                     using var client = new TcpClient();
                     await client.ConnectAsync(IPAddress.Loopback, port);
-                    return;
+                    return Stopwatch.GetElapsedTime(_began);
                 }
             }
             catch (Exception exception) when (exception is SocketException or HttpRequestException)
@@ -88,12 +93,19 @@ internal sealed class ChildProcess : IAsyncDisposable
         throw new InvalidOperationException($"A process did not start; it said:\n{string.Join('\n', File.ReadLines(_log).TakeLast(20))}");
     }
 
+    /// <summary>SIGKILL: nothing is flushed, no handler runs.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync().WaitAsync(s_patience);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
         {
             using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var patience = new CancellationTokenSource(s_patience);
             try
             {
                 await _process.WaitForExitAsync(patience.Token);
@@ -123,11 +135,11 @@ internal sealed class ChildProcess : IAsyncDisposable
     private static double CpuSeconds(int pid) =>
         Read($"/proc/{pid}/stat") is var stat && stat.LastIndexOf(')') is > 0 and var name
         && stat[(name + 2)..].Split(' ') is { Length: > 12 } fields
-            ? (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / s_ticksPerSecond
+            ? (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond
             : 0;
 
     // "4321 1234 ...": resident pages are the second field.
-    private static long Rss(int pid) =>
+    public static long RssBytesOf(int pid) =>
         Read($"/proc/{pid}/statm").Split(' ') is { Length: > 1 } fields ? long.Parse(fields[1], CultureInfo.InvariantCulture) * Environment.SystemPageSize : 0;
 
     private static string Read(string path)

@@ -12,7 +12,7 @@ internal sealed class TelemetrySink(WebApplication app) : IAsyncDisposable
 
     public static async Task<TelemetrySink> StartAsync(int port)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateSlimBuilder(Programs.WithoutWatching);
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenLocalhost(port, listen => listen.Protocols = HttpProtocols.Http2));
         var app = builder.Build();

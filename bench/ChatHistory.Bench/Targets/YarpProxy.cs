@@ -17,7 +17,7 @@ internal static class YarpProxy
 
     public static async Task<int> RunAsync(int port, int upstreamPort)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateSlimBuilder(Programs.WithoutWatching);
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Services.AddReverseProxy().LoadFromMemory(
