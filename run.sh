@@ -203,6 +203,7 @@ start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT  admin http://
   "Kestrel__Endpoints__http__Url=http://127.0.0.1:$GATEWAY_PORT" \
   "Kestrel__Endpoints__admin__Url=http://127.0.0.1:$ADMIN_PORT" \
   "services__storage__grpc__0=http://127.0.0.1:$storage_grpc" \
+  "services__storage__http__0=http://127.0.0.1:$storage_http" \
   "services__vllm__http__0=$model_server" \
   "ConnectionStrings__vllm=Endpoint=${model_server%/}/v1;Key=${VLLM_API_KEY:-};Model=$VLLM_MODEL" \
   "Identity__AdminKey=${ADMIN_KEY:-}" \

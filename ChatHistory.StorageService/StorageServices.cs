@@ -68,7 +68,9 @@ internal static class StorageServices
 
     public static void MapStorage(this WebApplication app)
     {
-        app.MapGrpcService<TurnsService>();
+        // The gateway writes turns by HTTP/1.1, on the endpoint where health is asked for.
+        app.UseGrpcWeb();
+        app.MapGrpcService<TurnsService>().EnableGrpcWeb();
         app.MapGrpcService<SessionsService>();
         app.MapGrpcService<MessagesService>();
         app.MapGrpcService<ApiKeysService>();

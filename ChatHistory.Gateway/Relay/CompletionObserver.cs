@@ -86,7 +86,7 @@ internal sealed class CompletionObserver(int choices)
 
         CompletionId ??= chunk.Id;
         Model ??= chunk.Model;
-        Created ??= chunk.Created is { ValueKind: JsonValueKind.Number } created && created.TryGetInt64(out var seconds) ? seconds : null;
+        Created ??= chunk.Created;
         if (chunk.Usage is { } usage)
         {
             PromptTokens = usage.PromptTokens ?? PromptTokens;

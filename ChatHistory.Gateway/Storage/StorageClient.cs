@@ -4,12 +4,17 @@ global using BackupsClient = ChatHistory.Storage.V1.Backups.BackupsClient;
 global using MessagesClient = ChatHistory.Storage.V1.Messages.MessagesClient;
 global using SessionsClient = ChatHistory.Storage.V1.Sessions.SessionsClient;
 global using TurnsClient = ChatHistory.Storage.V1.Turns.TurnsClient;
+using System.Net;
 using Grpc.Core;
+using Grpc.Net.Client;
 using Grpc.Net.Client.Configuration;
+using Grpc.Net.Client.Web;
 
 namespace ChatHistory.Gateway.Storage;
 
-/// <summary>Registers the gRPC clients of the storage service. Service discovery finds it as <c>storage</c>, endpoint <c>grpc</c>.</summary>
+/// <summary>
+/// Registers the gRPC clients of the storage service. Service discovery finds it as <c>storage</c>, endpoint <c>grpc</c>; the writes of turns go to its endpoint <c>http</c>.
+/// </summary>
 internal static class StorageClient
 {
     /// <summary>The longest a read may take before it counts as unavailable.</summary>
@@ -17,7 +22,7 @@ internal static class StorageClient
 
     public static IServiceCollection AddStorageClients(this IServiceCollection services)
     {
-        services.AddStorageClient<TurnsClient>();
+        services.AddTurnsClient();
         services.AddStorageClient<SessionsClient>();
         services.AddStorageClient<MessagesClient>();
         services.AddStorageClient<ApiKeysClient>();
@@ -34,13 +39,20 @@ internal static class StorageClient
         where TClient : class =>
         services
             .AddGrpcClient<TClient>(options => options.Address = new Uri("http://_grpc.storage"))
-            .ConfigureChannel(channel =>
-            {
-                // A replayed history or a page of messages is as long as people have talked; gRPC's default is 4 MB.
-                channel.MaxReceiveMessageSize = null;
-                channel.MaxSendMessageSize = null;
-                channel.ServiceConfig = new ServiceConfig { MethodConfigs = { s_retryWhatIsIdempotent } };
-            });
+            .ConfigureChannel(TakeAnySize)
+            .ConfigureChannel(channel => channel.ServiceConfig = new ServiceConfig { MethodConfigs = { s_retryWhatIsIdempotent } });
+
+    // As gRPC-Web over HTTP/1.1. What HTTP/2 is good for, many calls on one connection, the batches of WriteBatcher do already, and each call
+    // of HTTP/2 passes from thread to thread a dozen times on its way: for a lone turn a third of all that storing it takes (decision 29).
+    private static void AddTurnsClient(this IServiceCollection services) =>
+        services
+            .AddGrpcClient<TurnsClient>(options => options.Address = new Uri("http://_http.storage"))
+            .ConfigureChannel(TakeAnySize)
+            .ConfigureChannel(channel => (channel.HttpVersion, channel.HttpVersionPolicy) = (HttpVersion.Version11, HttpVersionPolicy.RequestVersionExact))
+            .AddHttpMessageHandler(() => new GrpcWebHandler(GrpcWebMode.GrpcWeb));
+
+    // A replayed history or a page of messages is as long as people have talked; gRPC's default is 4 MB.
+    private static void TakeAnySize(GrpcChannelOptions channel) => (channel.MaxReceiveMessageSize, channel.MaxSendMessageSize) = (null, null);
 
     // Every call of the contract is idempotent by the ids it carries, so a storage service that restarts is bridged by a repetition.
     // Turns.Write is repeated by the WriteBatcher, which knows how long each turn can wait.

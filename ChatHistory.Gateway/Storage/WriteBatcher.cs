@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Threading.Channels;
 using ChatHistory.Storage.V1;
 using Grpc.Core;
 using OpenTelemetry;
@@ -7,15 +6,18 @@ using OpenTelemetry;
 namespace ChatHistory.Gateway.Storage;
 
 /// <summary>
-/// Carries the writes of all turns to the storage service: one call in flight at a time, and while it is under way the commands of all
-/// waiting turns gather and travel together in the next one. Under load many turns share one call and one fsync; a lone turn waits for nobody.
+/// Carries the writes of all turns to the storage service, few calls at a time: while they are under way the commands of all waiting turns gather and travel together
+/// in the next one. Under load many turns share one call and one fsync; a lone turn waits for nobody.
 /// </summary>
 /// <remarks>
 /// Every command is idempotent by the ids it carries. So when a call fails because storage restarts, or the disk did not take it, its commands are sent again,
 /// each until its own patience ends; then its caller gets <see cref="StorageUnavailableException"/>.
 /// </remarks>
-internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time, ILogger<WriteBatcher> logger) : BackgroundService
+internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time, ILogger<WriteBatcher> logger) : IHostedService
 {
+    /// <summary>Two: while storage commits one, the next is there already, so that its writer never waits for us. More would only be smaller ones.</summary>
+    private const int MaxCalls = 2;
+
     private const int MaxCommands = 256;
     private const int MaxBytes = 8 * 1024 * 1024;
 
@@ -25,8 +27,12 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     private static readonly TimeSpan s_callDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pauseAfterFailure = TimeSpan.FromMilliseconds(100);
 
-    private readonly Channel<Write> _waiting = Channel.CreateBounded<Write>(
-        new BoundedChannelOptions(MaxWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+    private readonly Lock _lock = new();
+    private readonly Queue<Write> _waiting = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ExecutionContext _ofNobody = ContextOfNobody();
+    private int _calls;
+    private bool _stopping;
 
     /// <summary>Commits one command and returns storage's answer to it.</summary>
     /// <param name="command">The command; must not be changed afterwards.</param>
@@ -40,21 +46,50 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
             throw new StorageUnavailableException($"the write has {write.Bytes} bytes; storage takes at most {MaxCommandBytes}");
         }
 
-        return _waiting.Writer.TryWrite(write)
-            ? write.Completion.Task
-            : throw new StorageUnavailableException($"{MaxWaiting} writes are waiting for the storage service already");
+        lock (_lock)
+        {
+            if (_stopping || _waiting.Count >= MaxWaiting)
+            {
+                throw new StorageUnavailableException(_stopping ? "the gateway stops" : $"{MaxWaiting} writes are waiting for the storage service already");
+            }
+
+            _waiting.Enqueue(write);
+            if (_calls == MaxCalls)
+            {
+                return write.Completion.Task;
+            }
+
+            _calls++;
+        }
+
+        // On this thread until the call waits for storage: to hand it over to another one first takes longer than to send it.
+        ExecutionContext.Run(_ofNobody, static batcher => _ = ((WriteBatcher)batcher!).CallAsync(), this);
+        return write.Completion.Task;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        // The call belongs to no single trace: each command brings its own trace context instead.
-        using var suppressed = SuppressInstrumentationScope.Begin();
-        var batch = new List<Write>(MaxCommands);
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-        // Runs until the channel is completed, not until the host stops: turns that end during a shutdown still commit.
-        while (batch.Count > 0 || await _waiting.Reader.WaitToReadAsync(CancellationToken.None))
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
         {
-            Gather(batch);
+            // Kestrel stops first (hosted services stop in reverse order), so no request can add a write any more; those that wait are still written.
+            _stopping = true;
+            if (_calls == 0)
+            {
+                return;
+            }
+        }
+
+        await _ended.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>One call after the other, as long as there is something to write.</summary>
+    private async Task CallAsync()
+    {
+        var batch = new List<Write>();
+        while (Gather(batch))
+        {
             try
             {
                 await CommitAsync(batch);
@@ -65,7 +100,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
             }
             catch (Exception exception)
             {
-                // Whatever it was: this loop serves every turn and must not end before the process does.
+                // Whatever it was: this loop serves every turn and must not end while one waits.
                 Log.CallFailed(logger, exception, batch.Count);
                 batch.RemoveAll(write => GivesUp(write, exception));
                 await Task.Delay(s_pauseAfterFailure, time, CancellationToken.None);
@@ -73,29 +108,31 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         }
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    /// <summary>False: there is nothing to write, and the caller's call is over.</summary>
+    private bool Gather(List<Write> batch)
     {
-        // Kestrel stops first (hosted services stop in reverse order), so no request can add a write any more.
-        _waiting.Writer.TryComplete();
-        if (ExecuteTask is { } running)
-        {
-            await running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        await base.StopAsync(cancellationToken);
-    }
-
-    private void Gather(List<Write> batch)
-    {
-        // A large one travels alone: a call that storage refuses for its size must not take others with it.
         var bytes = batch.Sum(write => (long)write.Bytes);
-        while (batch.Count < MaxCommands
-            && _waiting.Reader.TryPeek(out var next)
-            && (batch.Count == 0 || bytes + next.Bytes <= MaxBytes)
-            && _waiting.Reader.TryRead(out var write))
+        lock (_lock)
         {
-            batch.Add(write);
-            bytes += write.Bytes;
+            // A large one travels alone: a call that storage refuses for its size must not take others with it.
+            while (batch.Count < MaxCommands && _waiting.TryPeek(out var next) && (batch.Count == 0 || bytes + next.Bytes <= MaxBytes))
+            {
+                batch.Add(_waiting.Dequeue());
+                bytes += next.Bytes;
+            }
+
+            if (batch.Count > 0)
+            {
+                return true;
+            }
+
+            _calls--;
+            if (_stopping && _calls == 0)
+            {
+                _ended.TrySetResult();
+            }
+
+            return false;
         }
     }
 
@@ -143,6 +180,20 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     // Storage has too much to do. Whoever has begun nothing yet is told at once; what ends a turn is worth the wait.
     private static bool IsOverloaded(Exception exception) => exception is RpcException { StatusCode: StatusCode.ResourceExhausted };
 
+    /// <summary>A call carries the writes of many, so it belongs to no trace and to no request: each command brings its own trace context instead.</summary>
+    private static ExecutionContext ContextOfNobody()
+    {
+        ExecutionContext? context = null;
+        var thread = new Thread(() =>
+        {
+            using var suppressed = SuppressInstrumentationScope.Begin();
+            context = ExecutionContext.Capture();
+        });
+        thread.UnsafeStart();
+        thread.Join();
+        return context!;
+    }
+
     private sealed class Write(WriteCommand command, long began, TimeSpan patience)
     {
         public WriteCommand Command { get; } = command;
@@ -155,7 +206,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
 
         public int Bytes { get; } = command.CalculateSize();
 
-        // Continuations must not run on the batcher's loop: they would hold up everybody's next call.
+        // Continuations must not run inside of the call: they would hold up everybody's next one.
         public TaskCompletionSource<WriteResult> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 

@@ -25,7 +25,7 @@ internal sealed class CreateApiKeyCommand(V1.CreateApiKeyRequest request) : Writ
         {
             if (reader.Read())
             {
-                IsThere = reader.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(request.Hash.Span);
+                IsThere = reader.GetBlob(0).AsSpan().SequenceEqual(request.Hash.Span);
                 return;
             }
         }

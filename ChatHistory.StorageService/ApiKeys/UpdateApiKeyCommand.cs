@@ -34,13 +34,13 @@ internal sealed class UpdateApiKeyCommand(V1.UpdateApiKeyRequest request) : Writ
     }
 
     /// <summary>In the order of the columns.</summary>
-    public static object?[] ValuesOf(V1.KeyLimits? limits) => limits is null ? [null, null, null, null, null, null] :
+    public static SqlValue[] ValuesOf(V1.KeyLimits? limits) => limits is null ? new SqlValue[6] :
     [
-        limits.HasRequestsPerMinute ? limits.RequestsPerMinute : null,
-        limits.HasTokensPerMinute ? limits.TokensPerMinute : null,
-        limits.HasConcurrentTurns ? limits.ConcurrentTurns : null,
-        limits.HasTokensPerDay ? limits.TokensPerDay : null,
-        limits.HasTokensPerMonth ? limits.TokensPerMonth : null,
-        limits.HasStoredBytes ? limits.StoredBytes : null,
+        limits.HasRequestsPerMinute ? limits.RequestsPerMinute : SqlValue.Null,
+        limits.HasTokensPerMinute ? limits.TokensPerMinute : SqlValue.Null,
+        limits.HasConcurrentTurns ? limits.ConcurrentTurns : SqlValue.Null,
+        limits.HasTokensPerDay ? limits.TokensPerDay : SqlValue.Null,
+        limits.HasTokensPerMonth ? limits.TokensPerMonth : SqlValue.Null,
+        limits.HasStoredBytes ? limits.StoredBytes : SqlValue.Null,
     ];
 }

@@ -26,7 +26,7 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
     {
         try
         {
-            Add(file.Read(reader => Read(reader.Query(Select))));
+            Add(file.Read(Read));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException)
         {
@@ -43,9 +43,8 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
         {
             // Not read-only: a log that a kill left beside it has to be taken in.
             using var connection = DatabaseFile.OpenAlone(file.Path, SqliteOpenMode.ReadWrite);
-            using var select = connection.CreateCommand();
-            select.CommandText = Select;
-            Add(Read(select.ExecuteReader()));
+            using var prepared = new PreparedConnection(connection, ownsConnection: false);
+            Add(Read(prepared));
             return true;
         }
         catch (SqliteException)
@@ -105,18 +104,16 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
             ? File.ReadAllLines(_path).Select(line => line.Split(' ', 2)).Where(parts => parts.Length == 2).ToDictionary(parts => parts[0], parts => parts[1])
             : [];
 
-    private static Dictionary<string, string> Read(SqliteDataReader reader)
+    private static Dictionary<string, string> Read(PreparedConnection database)
     {
-        using (reader)
+        using var reader = database.Query(Select);
+        var keys = new Dictionary<string, string>();
+        while (reader.Read())
         {
-            var keys = new Dictionary<string, string>();
-            while (reader.Read())
-            {
-                keys.Add(reader.GetString(0), reader.GetString(1));
-            }
-
-            return keys;
+            keys.Add(reader.GetString(0), reader.GetString(1));
         }
+
+        return keys;
     }
 
     private static partial class Log

@@ -33,7 +33,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("foreign_keys", "1"),
         ("wal_autocheckpoint", "0"),
         ("journal_size_limit", Text(64 * 1024 * 1024)),
-        ("cache_size", "-32768"),
+        ("cache_size", "-16384"),
         ("temp_store", "2"),
         ("secure_delete", "1"),
     ];
@@ -60,8 +60,9 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     {
         var connection = Open(SqliteOpenMode.ReadWriteCreate);
         SqliteFloor.Require(Version.Parse(connection.ServerVersion));
-        // Only a file that is still empty takes it. 8 KiB holds most messages without an overflow page.
-        Set(connection, "page_size", "8192");
+        // Only a file that is still empty takes it. A turn touches a page of each of thirty trees and the log gets all of them whole, so small ones
+        // are half of the log; a longer message has pages of its own (decision 29).
+        Set(connection, "page_size", "4096");
         ApplyAndVerify(connection, s_writer);
         return new PreparedConnection(connection);
     }

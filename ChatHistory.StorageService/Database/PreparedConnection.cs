@@ -10,7 +10,7 @@ namespace ChatHistory.StorageService.Database;
 /// <remarks>Statements are found by the identity of their SQL text: pass constants. Their parameters are <c>?1</c>, <c>?2</c>, ...</remarks>
 internal sealed class PreparedConnection(SqliteConnection connection, bool ownsConnection = true) : IDisposable
 {
-    private readonly Dictionary<string, SqliteCommand> _statements = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<string, PreparedStatement> _statements = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>For what SQLite offers beside statements, such as its backup API.</summary>
     public sqlite3 Handle => connection.Handle!;
@@ -31,10 +31,10 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     } = true;
 
     /// <summary>Runs a statement and returns the number of rows it changed.</summary>
-    public int Execute(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteNonQuery();
+    public int Execute(string sql, params ReadOnlySpan<SqlValue> values) => Prepare(sql).Execute(values);
 
-    /// <summary>Runs a query. Dispose the reader before the next use of the same SQL.</summary>
-    public SqliteDataReader Query(string sql, params ReadOnlySpan<object?> values) => Prepare(sql, values).ExecuteReader();
+    /// <summary>Runs a query. Dispose the rows before the next use of the same SQL.</summary>
+    public Rows Query(string sql, params ReadOnlySpan<SqlValue> values) => Prepare(sql).Query(values);
 
     public void Begin() => Execute("BEGIN IMMEDIATE");
 
@@ -62,23 +62,11 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
         }
     }
 
-    private SqliteCommand Prepare(string sql, ReadOnlySpan<object?> values)
+    private PreparedStatement Prepare(string sql)
     {
         if (!_statements.TryGetValue(sql, out var statement))
         {
-            statement = connection.CreateCommand();
-            statement.CommandText = sql;
-            for (var i = 1; i <= values.Length; i++)
-            {
-                statement.Parameters.Add(new SqliteParameter { ParameterName = $"?{i}" });
-            }
-
-            _statements.Add(sql, statement);
-        }
-
-        for (var i = 0; i < values.Length; i++)
-        {
-            statement.Parameters[i].Value = values[i] ?? DBNull.Value;
+            _statements.Add(sql, statement = new PreparedStatement(Handle, sql));
         }
 
         return statement;

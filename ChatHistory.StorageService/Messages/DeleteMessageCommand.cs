@@ -82,7 +82,7 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
                 return;
             }
 
-            isFork = !session.IsDBNull(0);
+            isFork = !session.IsNull(0);
             forkedFrom = isFork ? session.GetString(0) : null;
         }
 
@@ -97,8 +97,8 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
             }
 
             sessionId = reader.GetString(0);
-            parentId = reader.IsDBNull(1) ? null : reader.GetString(1);
-            completionId = reader.IsDBNull(2) ? null : reader.GetString(2);
+            parentId = reader.GetText(1);
+            completionId = reader.GetText(2);
         }
 
         if (request.SessionId.Length > 0 && request.SessionId != sessionId)

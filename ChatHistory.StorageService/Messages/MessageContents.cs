@@ -1,5 +1,5 @@
 using ChatHistory.Storage.V1;
-using Microsoft.Data.Sqlite;
+using ChatHistory.StorageService.Database;
 
 namespace ChatHistory.StorageService.Messages;
 
@@ -42,35 +42,35 @@ internal static class MessageContents
     };
 
     /// <summary>Reads <see cref="Columns"/> from <paramref name="first"/> on.</summary>
-    public static MessageContent Read(SqliteDataReader reader, int first)
+    public static MessageContent Read(Rows reader, int first)
     {
         var content = new MessageContent { Role = reader.GetString(first), Content = reader.GetString(first + 1) };
-        if (!reader.IsDBNull(first + 2))
+        if (!reader.IsNull(first + 2))
         {
             content.ContentParts = reader.GetString(first + 2);
         }
 
-        if (!reader.IsDBNull(first + 3))
+        if (!reader.IsNull(first + 3))
         {
             content.ToolCalls = reader.GetString(first + 3);
         }
 
-        if (!reader.IsDBNull(first + 4))
+        if (!reader.IsNull(first + 4))
         {
             content.ToolCallId = reader.GetString(first + 4);
         }
 
-        if (!reader.IsDBNull(first + 5))
+        if (!reader.IsNull(first + 5))
         {
             content.Name = reader.GetString(first + 5);
         }
 
-        if (!reader.IsDBNull(first + 6))
+        if (!reader.IsNull(first + 6))
         {
             content.Reasoning = reader.GetString(first + 6);
         }
 
-        if (!reader.IsDBNull(first + 7))
+        if (!reader.IsNull(first + 7))
         {
             content.Extra = reader.GetString(first + 7);
         }

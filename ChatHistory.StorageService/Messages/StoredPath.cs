@@ -1,6 +1,5 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
-using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Messages;
 
@@ -38,7 +37,7 @@ internal static class StoredPath
     public static List<PlaceOnPath> ReadPlaces(PreparedConnection database, string sessionId, string? lastMessageId) =>
         Read(database, SelectPlaces, sessionId, lastMessageId, reader => new PlaceOnPath(reader.GetString(3), reader.GetString(2), reader.GetInt64(0)));
 
-    private static List<T> Read<T>(PreparedConnection database, string sql, string sessionId, string? lastMessageId, Func<SqliteDataReader, T> read)
+    private static List<T> Read<T>(PreparedConnection database, string sql, string sessionId, string? lastMessageId, Func<Rows, T> read)
     {
         var path = new List<T>();
         while (lastMessageId is not null)
@@ -50,7 +49,7 @@ internal static class StoredPath
                 while (reader.Read())
                 {
                     seq = reader.GetInt64(0);
-                    missing = reader.IsDBNull(1) ? null : reader.GetString(1);
+                    missing = reader.GetText(1);
                     // A fork's path passes from its session into others.
                     sessionId = reader.GetString(2);
                     path.Add(read(reader));

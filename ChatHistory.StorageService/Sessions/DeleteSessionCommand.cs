@@ -82,7 +82,7 @@ internal sealed class DeleteSessionCommand(string sessionId, UserScope scope) : 
     {
         using var reader = database.Query(SelectParent, messageId, sessionId);
         var isOurs = reader.Read();
-        parentId = isOurs && !reader.IsDBNull(0) ? reader.GetString(0) : null;
+        parentId = isOurs && !reader.IsNull(0) ? reader.GetString(0) : null;
         return isOurs;
     }
 }

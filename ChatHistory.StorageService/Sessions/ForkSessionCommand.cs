@@ -55,9 +55,9 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
             }
 
             owner = reader.GetString(0);
-            title = reader.IsDBNull(1) ? null : reader.GetString(1);
-            head = reader.IsDBNull(2) ? null : reader.GetString(2);
-            forkedFrom = reader.IsDBNull(3) ? null : reader.GetString(3);
+            title = reader.GetText(1);
+            head = reader.GetText(2);
+            forkedFrom = reader.GetText(3);
         }
 
         if ((request.HasMessageId ? request.MessageId : head) is not { } messageId)

@@ -49,7 +49,7 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
                     return;
                 }
 
-                forkedFrom = reader.IsDBNull(0) ? null : reader.GetString(0);
+                forkedFrom = reader.GetText(0);
             }
 
             HeadFault = ContinuationPoint.Find(database, request.SessionId, forkedFrom, request.HeadMessageId).Fault;
@@ -64,7 +64,7 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
             request.SessionId,
             request.HasTitle ? request.Title : null,
             request.HasMetadata ? request.Metadata : null,
-            request.HasIsActive ? request.IsActive : null,
+            request.HasIsActive ? request.IsActive : SqlValue.Null,
             scope.Owner,
             request.HasHeadMessageId ? request.HeadMessageId : null) > 0;
     }

@@ -116,9 +116,9 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         using (var reader = database.Query(SelectModel, end.AnswerMessageId))
         {
             reader.Read();
-            model = reader.IsDBNull(0) ? null : reader.GetString(0);
-            requestId = reader.IsDBNull(1) ? null : reader.GetString(1);
-            traceId = reader.IsDBNull(2) ? null : reader.GetString(2);
+            model = reader.GetText(0);
+            requestId = reader.GetText(1);
+            traceId = reader.GetText(2);
         }
 
         var (tokens, bytes) = (0, 0L);

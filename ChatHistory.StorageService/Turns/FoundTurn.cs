@@ -37,7 +37,7 @@ internal static class FoundTurn
                 return true;
             }
 
-            if (!reader.GetFieldValue<byte[]>(1).AsSpan().SequenceEqual(idempotency.RequestHash.Span))
+            if (!reader.GetBlob(1).AsSpan().SequenceEqual(idempotency.RequestHash.Span))
             {
                 return false;
             }

@@ -1,6 +1,5 @@
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Users;
-using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Turns;
 
@@ -30,20 +29,20 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
             return null;
         }
 
-        var answer = reader.IsDBNull(3)
+        var answer = reader.IsNull(3)
             ? null
             : new AnswerState(
                 reader.GetString(3),
                 Text(reader, 4),
                 reader.GetInt64(5),
                 reader.GetString(6),
-                reader.IsDBNull(7) ? 0 : reader.GetInt32(7),
-                reader.IsDBNull(8) ? 0 : reader.GetInt32(8),
+                reader.IsNull(7) ? 0 : reader.GetInt32(7),
+                reader.IsNull(8) ? 0 : reader.GetInt32(8),
                 Text(reader, 9),
-                reader.IsDBNull(10) ? null : reader.GetFieldValue<byte[]>(10),
-                !reader.IsDBNull(11) && reader.GetBoolean(11),
+                reader.GetBlob(10),
+                !reader.IsNull(11) && reader.GetBoolean(11),
                 reader.GetInt64(12));
-        return new OpenTurn(sessionId, reader.GetString(0), Text(reader, 1), reader.IsDBNull(2) ? 0 : reader.GetInt64(2), answer);
+        return new OpenTurn(sessionId, reader.GetString(0), Text(reader, 1), reader.IsNull(2) ? 0 : reader.GetInt64(2), answer);
     }
 
     /// <summary>
@@ -80,7 +79,7 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
         return messageId;
     }
 
-    private static string? Text(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    private static string? Text(Rows reader, int column) => reader.GetText(column);
 }
 
 /// <summary>

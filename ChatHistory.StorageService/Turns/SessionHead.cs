@@ -33,8 +33,8 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
         return reader.Read()
             ? new SessionHead(
                 reader.GetString(0),
-                reader.IsDBNull(1) ? null : reader.GetString(1),
-                reader.IsDBNull(2) ? null : reader.GetFieldValue<byte[]>(2),
+                reader.GetText(1),
+                reader.GetBlob(2),
                 reader.GetInt64(3))
             : null;
     }

@@ -1,6 +1,5 @@
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
-using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Turns;
 
@@ -102,22 +101,22 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
 
             if (reader.GetString(0) == "assistant")
             {
-                return (reader.IsDBNull(2) ? 0 : reader.GetInt32(2), reader.IsDBNull(3) ? null : reader.GetInt32(3));
+                return (reader.IsNull(2) ? 0 : reader.GetInt32(2), reader.IsNull(3) ? null : reader.GetInt32(3));
             }
 
-            messageId = reader.IsDBNull(1) ? null : reader.GetString(1);
+            messageId = reader.GetText(1);
         }
 
         return (0, null);
     }
 
-    private static StoredMessage Read(SqliteDataReader reader) =>
+    private static StoredMessage Read(Rows reader) =>
         new(
             reader.GetString(0),
             reader.GetString(1),
-            reader.IsDBNull(2) ? null : reader.GetString(2),
+            reader.GetText(2),
             reader.GetString(3),
             reader.GetString(4),
             reader.GetString(5),
-            reader.IsDBNull(6) ? null : reader.GetFieldValue<byte[]>(6));
+            reader.GetBlob(6));
 }

@@ -23,15 +23,13 @@ internal sealed partial class DatabaseWriter(
     StorageMetrics metrics,
     IOptions<WriterOptions> options,
     TimeProvider time,
-    ILogger<DatabaseWriter> logger)
+    ILogger<DatabaseWriter> logger) : IDisposable
 {
-    private readonly Channel<Call> _queue = Channel.CreateBounded<Call>(
-        new BoundedChannelOptions(options.Value.MaxQueuedCalls)
-        {
-            SingleReader = true,
-            // All that then runs on the caller's thread is waking up ours.
-            AllowSynchronousContinuations = true,
-        });
+    private readonly Channel<Call> _queue = Channel.CreateBounded<Call>(new BoundedChannelOptions(options.Value.MaxQueuedCalls) { SingleReader = true });
+
+    // Wakes our thread, which sleeps in the kernel at once: whoever waits for the channel itself looks again and again for a while first, and those
+    // were more system calls than all that SQLite made.
+    private readonly AutoResetEvent _queued = new(initialState: false);
 
     private readonly int _maxBatch = options.Value.MaxBatch;
     private readonly long _maxQueuedBytes = options.Value.MaxQueuedBytes;
@@ -61,6 +59,7 @@ internal sealed partial class DatabaseWriter(
     {
         _stopping = true;
         _queue.Writer.TryComplete();
+        _queued.Set();
         if (_thread is { } thread)
         {
             await Task.Run(thread.Join);
@@ -69,6 +68,8 @@ internal sealed partial class DatabaseWriter(
         _connection?.Dispose();
         _connection = null;
     }
+
+    public void Dispose() => _queued.Dispose();
 
     /// <summary>Writes one command; throws when it could not be written.</summary>
     /// <exception cref="Grpc.Core.RpcException">The status of the failure.</exception>
@@ -108,6 +109,7 @@ internal sealed partial class DatabaseWriter(
             throw Refusal();
         }
 
+        _queued.Set();
         return call.Done.Task.WaitAsync(cancellationToken);
     }
 
@@ -130,11 +132,20 @@ internal sealed partial class DatabaseWriter(
             work();
         }));
 
-    private Task EnqueueAsync(Call call) => _queue.Writer.TryWrite(call) ? call.Done.Task : throw Refusal();
+    private Task EnqueueAsync(Call call)
+    {
+        if (!_queue.Writer.TryWrite(call))
+        {
+            throw Refusal();
+        }
+
+        _queued.Set();
+        return call.Done.Task;
+    }
 
     private void Run()
     {
-        while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+        while (WaitForCalls())
         {
             Call? between = null;
             while (_batch.Count < _maxBatch && between is null && _queue.Reader.TryRead(out var call))
@@ -165,6 +176,23 @@ internal sealed partial class DatabaseWriter(
 
             between?.RunBetween();
         }
+    }
+
+    /// <summary>False: none will come any more.</summary>
+    private bool WaitForCalls()
+    {
+        while (!_queue.Reader.TryPeek(out _))
+        {
+            // Completed only when it is empty, too.
+            if (_queue.Reader.Completion.IsCompleted)
+            {
+                return false;
+            }
+
+            _queued.WaitOne();
+        }
+
+        return true;
     }
 
     private void Write()

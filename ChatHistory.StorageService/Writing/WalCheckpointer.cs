@@ -13,8 +13,11 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     private const int CommandsPerCheckpoint = 500;
     private const long BytesPerCheckpoint = 4L * 1024 * 1024;
 
-    /// <summary>Above this, a checkpoint waits for readers and stops the writer for a moment, so that the log starts again from its beginning. What is written until then comes on top.</summary>
-    private const long MaxLogBytes = 40L * 1024 * 1024;
+    /// <summary>
+    /// Above this, a checkpoint waits for readers and stops the writer for a moment, so that the log starts again from its beginning. What is written until then comes on top.
+    /// The file keeps its length: to write over what is there takes half of the time of an fsync that makes a file longer.
+    /// </summary>
+    private const long MaxLogBytes = 16L * 1024 * 1024;
 
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
@@ -126,11 +129,12 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         try
         {
             _connection ??= file.OpenCheckpointer();
-            Checkpoint(_connection, "PASSIVE");
-            if (_copies == 0 && (_deleted || LogBytes() > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
+            var (_, inLog) = Checkpoint(_connection, "PASSIVE");
+            if (_copies == 0 && (_deleted || inLog > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
             {
-                _deleted = !Checkpoint(_connection, "TRUNCATE");
-                _lastBusy = _deleted ? time.GetTimestamp() : 0;
+                var (isDone, _) = Checkpoint(_connection, _deleted ? "TRUNCATE" : "RESTART");
+                _deleted &= !isDone;
+                _lastBusy = isDone ? 0 : time.GetTimestamp();
             }
         }
         catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
@@ -167,19 +171,28 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         }
     }
 
-    private bool Checkpoint(SqliteConnection connection, string mode)
+    /// <returns>Whether it could do all that the mode says, and how much the log holds; the file may be longer.</returns>
+    private (bool IsDone, long BytesInLog) Checkpoint(SqliteConnection connection, string mode)
     {
         using var command = connection.CreateCommand();
         command.CommandText = $"PRAGMA wal_checkpoint({mode})";
         using var reader = command.ExecuteReader();
         // busy | pages in the log | pages copied
-        if (reader.Read() && reader.GetInt32(0) == 0)
+        reader.Read();
+        var isDone = reader.GetInt32(0) == 0;
+        if (!isDone)
         {
-            return true;
+            Log.Busy(logger, mode);
         }
 
-        Log.Busy(logger, mode);
-        return false;
+        return (isDone, reader.GetInt64(1) * PageBytes(connection));
+    }
+
+    private static long PageBytes(SqliteConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA page_size";
+        return (long)command.ExecuteScalar()!;
     }
 
     private long LogBytes()

@@ -59,6 +59,7 @@ internal sealed class RunningSystem : IAsyncDisposable
         var gateway = await ServiceProcess.StartAsync("ChatHistory.Gateway", Settings(
             ("Kestrel__Endpoints__http__Url", "http://127.0.0.1:0"), ("Kestrel__Endpoints__admin__Url", "http://127.0.0.1:0"),
             ("services__storage__grpc__0", storage.Result.Addresses[0].ToString()),
+            ("services__storage__http__0", storage.Result.Addresses[1].ToString()),
             ("services__vllm__http__0", modelServer.ToString()),
             ("ConnectionStrings__vllm", $"Endpoint={modelServer}v1;Model={Model}")));
 

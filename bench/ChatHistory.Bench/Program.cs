@@ -9,6 +9,7 @@ return args switch
     ["http", .. var rest] => await HttpBench.RunAsync(Programs.RepositoryRoot, rest),
     ["storage", .. var rest] => await StorageBench.RunAsync(rest),
     ["upstream", var port] => await UpstreamServer.RunAsync(Number(port)),
+    ["telemetry", var port] => await TelemetrySink.RunAsync(Number(port)),
     ["yarp", var port, var upstream] => await YarpProxy.RunAsync(Number(port), Number(upstream)),
     _ => Usage(),
 };
@@ -18,11 +19,12 @@ static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: bench/run.sh http [--quick]
+        usage: bench/run.sh http [--quick] [--only PART_OF_A_WORKLOADS_NAME]
                bench/run.sh storage [--quick]
 
         The parts by themselves, for a look at one of them:
           upstream PORT            the model server that costs next to nothing
+          telemetry PORT           an OTLP receiver that takes everything
           yarp PORT UPSTREAM_PORT  YARP as a plain proxy
         """);
     return 2;

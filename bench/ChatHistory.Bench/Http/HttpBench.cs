@@ -75,12 +75,16 @@ internal sealed class HttpBench : IAsyncDisposable
         var (cpuBefore, slicesBefore) = (product.Cpu, _cpuInSlices);
         for (var round = 0; round < _pace.Rounds; round++)
         {
-            foreach (var (number, workload) in Workload.All.Index())
+            foreach (var (number, workload) in Workload.All.Where(workload => _pace.Includes(workload.Name)).Index())
             {
                 await RoundAsync(workload, round + number);
             }
 
-            await SessionWorkload.RoundAsync(product, _pace.SessionTurns, _results, run => MeasureAsync(product, run));
+            if (_pace.Includes(SessionWorkload.Name))
+            {
+                await SessionWorkload.RoundAsync(product, _pace.SessionTurns, _results, run => MeasureAsync(product, run));
+            }
+
             Console.WriteLine($"round {round + 1} of {_pace.Rounds} is done");
         }
 

@@ -9,5 +9,13 @@ internal sealed record Pace(string Name, int Rounds, int SliceSeconds, int WarmU
     /// <summary>Under three minutes: to see whether a change goes the right way, not to publish.</summary>
     public static readonly Pace Quick = new("quick", 2, 1, 4_000, TimeSpan.FromSeconds(12), 500, TimeSpan.FromSeconds(6));
 
-    public static Pace From(string[] args) => args.Contains("--quick") ? Quick : Full;
+    /// <summary>Part of the names of the workloads that are measured; null: all of them. What is measured in part is shown and not kept.</summary>
+    public string? Only { get; init; }
+
+    public static Pace From(string[] args) => (args.Contains("--quick") ? Quick : Full) with
+    {
+        Only = Array.IndexOf(args, "--only") is >= 0 and var at && at + 1 < args.Length ? args[at + 1] : null,
+    };
+
+    public bool Includes(string workload) => Only is null || workload.Contains(Only, StringComparison.OrdinalIgnoreCase);
 }

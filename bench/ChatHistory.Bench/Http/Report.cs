@@ -34,12 +34,16 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
 
     public async Task WriteAsync(string repository)
     {
-        var folder = Path.Combine(repository, "bench/results");
-        Directory.CreateDirectory(folder);
         var text = Text();
-        await File.WriteAllTextAsync(Path.Combine(folder, "latest.md"), text);
-        await File.WriteAllTextAsync(Path.Combine(folder, "latest.json"), JsonSerializer.Serialize(Data(), s_json) + "\n");
-        await File.WriteAllTextAsync(Path.Combine(repository, "docs/images/bench.svg"), Picture.Of(machine, results));
+        if (pace.Only is null)
+        {
+            var folder = Path.Combine(repository, "bench/results");
+            Directory.CreateDirectory(folder);
+            await File.WriteAllTextAsync(Path.Combine(folder, "latest.md"), text);
+            await File.WriteAllTextAsync(Path.Combine(folder, "latest.json"), JsonSerializer.Serialize(Data(), s_json) + "\n");
+            await File.WriteAllTextAsync(Path.Combine(repository, "docs/images/bench.svg"), Picture.Of(machine, results));
+        }
+
         Console.WriteLine();
         Console.Write(text);
     }

@@ -30,6 +30,7 @@ internal static class ChatHistoryProduct
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{gatewayPort}",
             ["Kestrel__Endpoints__admin__Url"] = $"http://127.0.0.1:{adminPort}",
             ["services__storage__grpc__0"] = $"http://127.0.0.1:{grpcPort}",
+            ["services__storage__http__0"] = $"http://127.0.0.1:{healthPort}",
             ["services__vllm__http__0"] = $"http://127.0.0.1:{upstreamPort}",
             ["ConnectionStrings__vllm"] = $"Endpoint=http://127.0.0.1:{upstreamPort}/v1;Key=;Model=bench-instant",
             ["Identity__AdminKey"] = AdminKey,

@@ -10,6 +10,14 @@ internal sealed class TelemetrySink(WebApplication app) : IAsyncDisposable
 
     public (long Calls, long Bytes) Received => (Interlocked.Read(ref _calls), Interlocked.Read(ref _bytes));
 
+    /// <summary>By itself, until it is asked to stop.</summary>
+    public static async Task<int> RunAsync(int port)
+    {
+        await using var sink = await StartAsync(port);
+        await sink.WaitForShutdownAsync();
+        return 0;
+    }
+
     public static async Task<TelemetrySink> StartAsync(int port)
     {
         var builder = WebApplication.CreateSlimBuilder(Programs.WithoutWatching);
@@ -23,6 +31,8 @@ internal sealed class TelemetrySink(WebApplication app) : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => app.DisposeAsync();
+
+    private Task WaitForShutdownAsync() => app.WaitForShutdownAsync();
 
     private async Task TakeAsync(HttpContext context)
     {
