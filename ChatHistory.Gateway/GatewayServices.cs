@@ -48,6 +48,7 @@ internal static class GatewayServices
         services.AddSingleton<TokenCounter>();
         services.AddSingleton<ContextFitter>();
         services.AddSingleton<PromptBuilder>();
+        services.AddSingleton<CacheSalt>();
         services.AddSingleton<UsageOnAbort>();
 
         services.AddOptions<MediaOptions>().BindConfiguration(MediaOptions.Section)

@@ -42,7 +42,7 @@ internal static class ContextPreviewEndpoints
             new GetTranscriptRequest { Scope = Caller.From(user).Scope, SessionId = session_id }, deadline: time.Deadline(), cancellationToken: cancellationToken);
 
         var prompt = await builder.BuildAsync(
-            completion, new StoredHistory(transcript.Messages, transcript.Omitted, transcript.HasKnownTokens ? transcript.KnownTokens : null), cancellationToken);
+            completion, new StoredHistory(transcript.Messages, transcript.Omitted, transcript.HasKnownTokens ? transcript.KnownTokens : null), cacheSalt: null, cancellationToken);
         using var body = JsonDocument.Parse(prompt.Body);
         var preview = new ContextPreview(
             completion.Model ?? options.Value.Model,

@@ -15,11 +15,12 @@ namespace ChatHistory.Gateway.Context;
 /// </summary>
 internal sealed class PromptBuilder(ContextFitter fitter, MediaPolicy media, IOptions<VllmOptions> options)
 {
-    public async Task<Prompt> BuildAsync(ChatCompletionRequest request, StoredHistory history, CancellationToken cancellationToken)
+    /// <param name="cacheSalt">See <see cref="CacheSalt"/>.</param>
+    public async Task<Prompt> BuildAsync(ChatCompletionRequest request, StoredHistory history, string? cacheSalt, CancellationToken cancellationToken)
     {
         if (history.Messages.Count == 0)
         {
-            return new Prompt(UpstreamBody.Compose(request, null, options.Value.Model), 0, []);
+            return new Prompt(UpstreamBody.Compose(request, null, options.Value.Model, cacheSalt), 0, []);
         }
 
         // An answer that failed before its first word is kept, but says nothing to a model.
@@ -41,7 +42,7 @@ internal sealed class PromptBuilder(ContextFitter fitter, MediaPolicy media, IOp
         Prompt Compose(int cut)
         {
             var (messages, fixes) = ReplayRepair.Repair(Assemble(stored, request.Messages, cut));
-            return new Prompt(UpstreamBody.Compose(request, messages, options.Value.Model), cut, [.. refused, .. fixes]);
+            return new Prompt(UpstreamBody.Compose(request, messages, options.Value.Model, cacheSalt), cut, [.. refused, .. fixes]);
         }
     }
 

@@ -72,7 +72,7 @@ internal sealed class ResponseTurns(TurnRunner runner, BackgroundResponses backg
         };
         using var completion = await ReadCompletionAsync(context, request, scope, stream: false);
         var before = new StoredHistory([.. history.Select(message => message.Content)], Omitted: 0, KnownTokens: null);
-        return (await prompts.BuildAsync(completion, before, context.RequestAborted)).Body;
+        return (await prompts.BuildAsync(completion, before, cacheSalt: null, context.RequestAborted)).Body;
     }
 
     private async Task<ChatCompletionRequest> ReadCompletionAsync(HttpContext context, ResponseRequest request, Scope scope, bool stream)

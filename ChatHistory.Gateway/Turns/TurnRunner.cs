@@ -32,6 +32,7 @@ internal sealed partial class TurnRunner(
     RunRegistry runs,
     RunReplay replay,
     PromptBuilder prompts,
+    CacheSalt salts,
     VllmClient vllm,
     StreamRelay streamRelay,
     WholeRelay wholeRelay,
@@ -81,7 +82,7 @@ internal sealed partial class TurnRunner(
         RelayResult result;
         try
         {
-            run.UpstreamBody = await ComposeAsync(turn, request, run.Stopping);
+            run.UpstreamBody = await ComposeAsync(turn, request, caller, run.Stopping);
             writer.Begun(turn);
             var answer = await vllm.PostAsync("v1/chat/completions", run.UpstreamBody, request.RequestId, run.Stopping);
 
@@ -132,9 +133,10 @@ internal sealed partial class TurnRunner(
         }
     }
 
-    private async Task<ReadOnlyMemory<byte>> ComposeAsync(Turn turn, TurnRequest request, CancellationToken cancellationToken)
+    private async Task<ReadOnlyMemory<byte>> ComposeAsync(Turn turn, TurnRequest request, Caller caller, CancellationToken cancellationToken)
     {
-        var prompt = await prompts.BuildAsync(request.Completion, new StoredHistory(turn.History, turn.OmittedBefore, turn.TokensBefore), cancellationToken);
+        var history = new StoredHistory(turn.History, turn.OmittedBefore, turn.TokensBefore);
+        var prompt = await prompts.BuildAsync(request.Completion, history, salts.Of(caller.Scope), cancellationToken);
         (turn.Omitted, turn.Repairs) = (prompt.Omitted, prompt.Fixes.Count);
         return prompt.Body;
     }

@@ -10,7 +10,7 @@ namespace ChatHistory.Gateway.Turns;
 /// <summary>
 /// The body that goes to the model: the client's own, byte for byte where nothing has to change. Changed are only: our own members (left out),
 /// <c>messages</c> (stored history before the new ones), <c>stream_options</c> (usage is always asked for, so that it can be stored), and a
-/// missing <c>model</c>.
+/// missing <c>model</c> or <c>cache_salt</c>.
 /// </summary>
 internal static class UpstreamBody
 {
@@ -20,11 +20,13 @@ internal static class UpstreamBody
     /// <param name="request">The client's request.</param>
     /// <param name="messages">The messages to send in the place of the request's; those of them that are the request's own keep their bytes. Null: the request's.</param>
     /// <param name="defaultModel">The model for a request that names none.</param>
-    public static ReadOnlyMemory<byte> Compose(ChatCompletionRequest request, IReadOnlyList<MessageContent>? messages, string? defaultModel)
+    /// <param name="cacheSalt">The salt for a request that names none (<see cref="Upstream.CacheSalt"/>).</param>
+    public static ReadOnlyMemory<byte> Compose(ChatCompletionRequest request, IReadOnlyList<MessageContent>? messages, string? defaultModel, string? cacheSalt)
     {
         var addUsage = request.Stream && !request.UsageAsked;
+        var addSalt = cacheSalt is not null && !IsGiven(request.Root, "cache_salt");
         var addModel = request.Model is null && defaultModel is not null;
-        if (messages is null && !addUsage && !addModel && !s_own.Any(own => request.Root.TryGetProperty(own, out _)))
+        if (messages is null && !addUsage && !addModel && !addSalt && !s_own.Any(own => request.Root.TryGetProperty(own, out _)))
         {
             return request.Bytes;
         }
@@ -40,6 +42,7 @@ internal static class UpstreamBody
                     case var name when s_own.Contains(name):
                     case "stream_options" when addUsage:
                     case "model" when addModel:
+                    case "cache_salt" when addSalt:
                         break;
                     case "messages" when messages is not null:
                         break;
@@ -65,11 +68,18 @@ internal static class UpstreamBody
                 writer.WriteString("model", defaultModel);
             }
 
+            if (addSalt)
+            {
+                writer.WriteString("cache_salt", cacheSalt);
+            }
+
             writer.WriteEndObject();
         }
 
         return buffer.WrittenMemory;
     }
+
+    private static bool IsGiven(JsonElement root, string member) => root.TryGetProperty(member, out var value) && value.ValueKind != JsonValueKind.Null;
 
     private static void WriteMessages(Utf8JsonWriter writer, ChatCompletionRequest request, IReadOnlyList<MessageContent> messages)
     {

@@ -23,6 +23,9 @@ internal sealed class VllmOptions
     /// <summary>The model for requests that name none.</summary>
     public string? Model { get; set; }
 
+    /// <summary>True: each owner has a prefix cache of its own in the model server (<see cref="CacheSalt"/>). Needs vLLM; other servers may refuse the parameter.</summary>
+    public bool CacheSaltPerOwner { get; set; }
+
     /// <summary>The longest to wait for a connection.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);

@@ -27,6 +27,10 @@ internal static partial class LibC
         }
     }
 
+    /// <summary>Takes permissions from every file and folder that this process makes from now on. Returns what was taken before.</summary>
+    [LibraryImport("libc", EntryPoint = "umask")]
+    public static partial uint Mask(uint taken);
+
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint EffectiveUserId();
 
