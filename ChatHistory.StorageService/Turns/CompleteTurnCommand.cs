@@ -23,8 +23,8 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         WHERE message_id = ?1
         """;
 
-    private const string AddTokens =
-        "UPDATE sessions SET prompt_tokens = prompt_tokens + ?2, completion_tokens = completion_tokens + ?3 WHERE session_id = ?1";
+    private const string EndInSession =
+        "UPDATE sessions SET prompt_tokens = prompt_tokens + ?2, completion_tokens = completion_tokens + ?3, head_message_id = ?4 WHERE session_id = ?1";
 
     private const string Exists = "SELECT tokens FROM messages WHERE message_id = ?1";
 
@@ -56,19 +56,19 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         var (alternativeTokens, alternativeBytes) = WriteAlternatives(database, answer, now);
         var moreTokens = tokens - answer.Tokens + alternativeTokens;
         var morePromptTokens = (promptTokens ?? 0) - answer.PromptTokens;
-        // Only the difference to what the row held, so that a call sent again adds nothing.
-        if (moreTokens != 0 || morePromptTokens != 0)
-        {
-            database.Execute(AddTokens, end.SessionId, morePromptTokens, moreTokens);
-        }
-
         var answerBytes = end.Answer?.Content is { } saved ? OwnerCounters.BytesOf(saved) - answer.Bytes : 0;
         OwnerCounters.CountChange(database, turn.UserId, answerBytes + alternativeBytes);
         // Without content, the last checkpoint's stays.
         var hasContent = end.Answer?.Content is { } content
             ? content.Content.Length > 0 || content.HasToolCalls || (content.HasReasoning && content.Reasoning.Length > 0)
             : answer.HasContent;
-        turn.MoveHead(database, continuable: hasContent && end.Status != TurnStatus.Failed);
+        var head = turn.HeadAfter(database, continuable: hasContent && end.Status != TurnStatus.Failed);
+        // Only the difference to what the row held, so that a call sent again adds nothing.
+        if (moreTokens != 0 || morePromptTokens != 0 || head != turn.HeadMessageId)
+        {
+            database.Execute(EndInSession, end.SessionId, morePromptTokens, moreTokens, head);
+        }
+
         return new WriteResult { TurnCompleted = new() };
     }
 

@@ -45,22 +45,26 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
         return new OpenTurn(sessionId, reader.GetString(0), Text(reader, 1), reader.IsNull(2) ? 0 : reader.GetInt64(2), answer);
     }
 
+    /// <summary>Moves the session's head to where <see cref="HeadAfter"/> says.</summary>
+    public void MoveHead(PreparedConnection database, bool continuable)
+    {
+        if (HeadAfter(database, continuable) is var head && head != HeadMessageId)
+        {
+            SessionHead.MoveTo(database, SessionId, head);
+        }
+    }
+
     /// <summary>
-    /// Makes the answer the session's head when there is something to continue from. Otherwise, and if it was the head because it had
+    /// The session's head once the answer has come this far: the answer, when there is something to continue from. Otherwise, and if it was the head because it had
     /// been taken for interrupted, the head goes back to where the turn began.
     /// </summary>
     /// <remarks>Of two turns that ran at once the one that began later wins, in whatever order they end: so a repair changes nothing either.</remarks>
-    public void MoveHead(PreparedConnection database, bool continuable)
+    public string? HeadAfter(PreparedConnection database, bool continuable) => (continuable, Answer!.MessageId == HeadMessageId) switch
     {
-        if (continuable && (HeadMessageId is null || Answer!.Seq > HeadSeq))
-        {
-            SessionHead.MoveTo(database, SessionId, Answer!.MessageId);
-        }
-        else if (!continuable && HeadMessageId == Answer!.MessageId)
-        {
-            SessionHead.MoveTo(database, SessionId, FindStart(database, Answer.ParentId, Answer.RequestId));
-        }
-    }
+        (true, _) => HeadMessageId is null || Answer.Seq > HeadSeq ? Answer.MessageId : HeadMessageId,
+        (false, true) => FindStart(database, Answer.ParentId, Answer.RequestId),
+        _ => HeadMessageId,
+    };
 
     /// <summary>The message before the turn of an answer: the first one up the path that another request wrote.</summary>
     public static string? FindStart(PreparedConnection database, string? messageId, string? requestId)

@@ -17,11 +17,11 @@ internal static class OwnerCounters
     private const string AddSession =
         """
         INSERT INTO users (user_id, created_at, last_active, session_count, stored_bytes) VALUES (?1, ?2, ?2, 1, ?3)
-        ON CONFLICT (user_id) DO UPDATE
-        SET last_active = excluded.last_active, session_count = session_count + 1, stored_bytes = stored_bytes + excluded.stored_bytes
+        ON CONFLICT (user_id) DO UPDATE SET session_count = session_count + 1, stored_bytes = stored_bytes + excluded.stored_bytes
         """;
 
-    private const string Touch = "UPDATE users SET last_active = ?2, stored_bytes = stored_bytes + ?3 WHERE user_id = ?1";
+    // A statement of its own, which mostly changes nothing: last_active has an index, and SQLite writes that anew whether or not the value changed.
+    private const string MarkActive = "UPDATE users SET last_active = ?2 WHERE user_id = ?1 AND coalesce(last_active, '') < ?2";
 
     private const string Add = "UPDATE users SET stored_bytes = stored_bytes + ?2 WHERE user_id = ?1";
 
@@ -31,10 +31,18 @@ internal static class OwnerCounters
     public static long BytesOf(string? text) => text is null ? 0 : Encoding.UTF8.GetByteCount(text);
 
     /// <summary>Counts a new session, for a user that may be new too.</summary>
-    public static void CountSession(PreparedConnection database, string userId, long bytes, string now) => database.Execute(AddSession, userId, now, bytes);
+    public static void CountSession(PreparedConnection database, string userId, long bytes, string now)
+    {
+        database.Execute(AddSession, userId, now, bytes);
+        Mark(database, userId, now);
+    }
 
     /// <summary>Counts new messages, which are a sign of life.</summary>
-    public static void CountMessages(PreparedConnection database, string userId, long bytes, string now) => database.Execute(Touch, userId, now, bytes);
+    public static void CountMessages(PreparedConnection database, string userId, long bytes, string now)
+    {
+        CountChange(database, userId, bytes);
+        Mark(database, userId, now);
+    }
 
     /// <summary>Counts what an answer has grown or shrunk by.</summary>
     public static void CountChange(PreparedConnection database, string userId, long bytes)
@@ -44,4 +52,7 @@ internal static class OwnerCounters
             database.Execute(Add, userId, bytes);
         }
     }
+
+    /// <summary>Notes a sign of life: to the second, as SQLite's own CURRENT_TIMESTAMP has it.</summary>
+    private static void Mark(PreparedConnection database, string userId, string now) => database.Execute(MarkActive, userId, now[.."2026-01-31 23:59:59".Length]);
 }
