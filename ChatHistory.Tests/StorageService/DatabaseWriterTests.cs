@@ -60,7 +60,7 @@ public sealed class DatabaseWriterTests
         using var connection = file.OpenWriter();
 
         string[] settings = ["journal_mode", "synchronous", "foreign_keys", "secure_delete", "temp_store", "wal_autocheckpoint", "mmap_size", "page_size"];
-        Assert.Equal(["wal", "2", "1", "1", "2", "0", "0", "8192"], settings.Select(Read));
+        Assert.Equal(["wal", "2", "1", "1", "2", "0", "0", "4096"], settings.Select(Read));
 
         string Read(string setting)
         {
