@@ -6,18 +6,16 @@ using OpenTelemetry;
 namespace ChatHistory.Gateway.Storage;
 
 /// <summary>
-/// Carries the writes of all turns to the storage service, few calls at a time: while they are under way the commands of all waiting turns gather and travel together
-/// in the next one. Under load many turns share one call and one fsync; a lone turn waits for nobody.
+/// Carries the writes of all turns to the storage service: one call in flight at a time, and while it is under way the commands of all
+/// waiting turns gather and travel together in the next one. Under load many turns share one call and one fsync; a lone turn waits for nobody.
 /// </summary>
 /// <remarks>
+/// Commands are carried out in the order in which they were given: who adds several messages to a session relies on it. A second call in flight would break that.
 /// Every command is idempotent by the ids it carries. So when a call fails because storage restarts, or the disk did not take it, its commands are sent again,
 /// each until its own patience ends; then its caller gets <see cref="StorageUnavailableException"/>.
 /// </remarks>
 internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time, ILogger<WriteBatcher> logger) : IHostedService
 {
-    /// <summary>Two: while storage commits one, the next is there already, so that its writer never waits for us. More would only be smaller ones.</summary>
-    private const int MaxCalls = 2;
-
     private const int MaxCommands = 256;
     private const int MaxBytes = 8 * 1024 * 1024;
 
@@ -31,7 +29,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     private readonly Queue<Write> _waiting = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ExecutionContext _ofNobody = ContextOfNobody();
-    private int _calls;
+    private bool _isCalling;
     private bool _stopping;
 
     /// <summary>Commits one command and returns storage's answer to it.</summary>
@@ -54,12 +52,12 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
             }
 
             _waiting.Enqueue(write);
-            if (_calls == MaxCalls)
+            if (_isCalling)
             {
                 return write.Completion.Task;
             }
 
-            _calls++;
+            _isCalling = true;
         }
 
         // On this thread until the call waits for storage: to hand it over to another one first takes longer than to send it.
@@ -75,7 +73,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         {
             // Kestrel stops first (hosted services stop in reverse order), so no request can add a write any more; those that wait are still written.
             _stopping = true;
-            if (_calls == 0)
+            if (!_isCalling)
             {
                 return;
             }
@@ -108,7 +106,7 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         }
     }
 
-    /// <summary>False: there is nothing to write, and the caller's call is over.</summary>
+    /// <summary>False: there is nothing to write, and the caller calls no more.</summary>
     private bool Gather(List<Write> batch)
     {
         var bytes = batch.Sum(write => (long)write.Bytes);
@@ -126,8 +124,8 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
                 return true;
             }
 
-            _calls--;
-            if (_stopping && _calls == 0)
+            _isCalling = false;
+            if (_stopping)
             {
                 _ended.TrySetResult();
             }
