@@ -11,7 +11,7 @@ if (HealthProbe.Requested(args))
 if (!OperatingSystem.IsWindows())
 {
     // Conversations are nobody else's on this machine: database, log, backups and all else that is made here has mode 0600.
-    LibC.Mask(0b000_111_111);
+    _ = LibC.Mask(0b000_111_111);
 }
 
 SqliteLibrary.UseFewerLocks();

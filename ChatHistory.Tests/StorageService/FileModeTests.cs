@@ -1,4 +1,3 @@
-using ChatHistory.Tests.Gateway;
 using ChatHistory.Tests.Processes;
 
 namespace ChatHistory.Tests.StorageService;
@@ -26,6 +25,9 @@ public sealed class FileModeTests
         Assert.Contains(system.DatabasePath, files);
         Assert.Contains(system.DatabasePath + "-wal", files);
         Assert.Contains(files, file => file.EndsWith(backup.Body.GetProperty("name").GetString()!, StringComparison.Ordinal));
-        Assert.All(files, file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+        foreach (var file in files)
+        {
+            Assert.True(File.GetUnixFileMode(file) == (UnixFileMode.UserRead | UnixFileMode.UserWrite), file);
+        }
     }
 }
