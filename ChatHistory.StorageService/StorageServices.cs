@@ -68,7 +68,18 @@ internal static class StorageServices
 
     public static void MapStorage(this WebApplication app)
     {
-        // The gateway writes turns by HTTP/1.1, on the endpoint where health is asked for.
+        // The gateway writes turns by HTTP/1.1, on the endpoint where health is asked for. That a browser could speak, too: on a developer's machine a page that
+        // found the port (DNS rebinding) would be asked for no key. A browser says with each POST from where its page is; nobody else does.
+        app.Use((context, next) =>
+        {
+            if (context.Request.Headers.Origin.Count == 0)
+            {
+                return next(context);
+            }
+
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return context.Response.WriteAsync("The storage service serves the gateway, and no web page.");
+        });
         app.UseGrpcWeb();
         app.MapGrpcService<TurnsService>().EnableGrpcWeb();
         app.MapGrpcService<SessionsService>();

@@ -52,21 +52,18 @@ internal sealed class ConversationItems(MessagesClient messages, WriteBatcher wr
     /// <summary>Adds messages behind the conversation's head; returns their items.</summary>
     public async Task<IReadOnlyList<JsonObject>> AppendAsync(Scope scope, string sessionId, IReadOnlyList<MessageContent> contents)
     {
-        // Sent together, they are written in this order, mostly in one transaction.
-        var sent = contents.Select(content => writes.WriteAsync(
-            new WriteCommand
+        var commands = contents.Select(content => new WriteCommand
+        {
+            Traceparent = Activity.Current?.Id ?? "",
+            Scope = scope,
+            AppendMessage = new AppendMessage
             {
-                Traceparent = Activity.Current?.Id ?? "",
-                Scope = scope,
-                AppendMessage = new AppendMessage
-                {
-                    SessionId = sessionId,
-                    Message = new NewMessage { MessageId = Guid.CreateVersion7(time.GetUtcNow()).ToString(), Content = content },
-                },
+                SessionId = sessionId,
+                Message = new NewMessage { MessageId = Guid.CreateVersion7(time.GetUtcNow()).ToString(), Content = content },
             },
-            s_patience)).ToList();
+        });
         var items = new List<JsonObject>();
-        foreach (var result in await Task.WhenAll(sent))
+        foreach (var result in await writes.WriteAllAsync(commands, s_patience))
         {
             items.AddRange(result switch
             {

@@ -7,12 +7,14 @@ namespace ChatHistory.Gateway.Storage;
 /// <summary>
 /// The gateway is ready when the storage service answers. The model server is deliberately not asked: the history is served without it.
 /// </summary>
-internal sealed class StorageHealthCheck(ApiKeysClient keys, TimeProvider time) : IHealthCheck
+internal sealed class StorageHealthCheck(ApiKeysClient keys, TurnsClient turns, TimeProvider time) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
+            // Turns go another way than everything else. No commands are an empty answer.
+            await turns.WriteAsync(new WriteRequest(), deadline: time.Deadline(), cancellationToken: cancellationToken);
             // Any answer will do; NOT_FOUND is the expected one.
             await keys.FindAsync(new FindApiKeyRequest { KeyId = "health" }, deadline: time.Deadline(), cancellationToken: cancellationToken);
             return HealthCheckResult.Healthy();

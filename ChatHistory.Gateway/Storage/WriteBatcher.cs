@@ -38,31 +38,18 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
     /// <exception cref="StorageUnavailableException">Not committed, as far as is known, within <paramref name="patience"/>.</exception>
     public Task<WriteResult> WriteAsync(WriteCommand command, TimeSpan patience)
     {
-        var write = new Write(command, time.GetTimestamp(), patience);
-        if (write.Bytes > MaxCommandBytes)
-        {
-            throw new StorageUnavailableException($"the write has {write.Bytes} bytes; storage takes at most {MaxCommandBytes}");
-        }
-
-        lock (_lock)
-        {
-            if (_stopping || _waiting.Count >= MaxWaiting)
-            {
-                throw new StorageUnavailableException(_stopping ? "the gateway stops" : $"{MaxWaiting} writes are waiting for the storage service already");
-            }
-
-            _waiting.Enqueue(write);
-            if (_isCalling)
-            {
-                return write.Completion.Task;
-            }
-
-            _isCalling = true;
-        }
-
-        // On this thread until the call waits for storage: to hand it over to another one first takes longer than to send it.
-        ExecutionContext.Run(_ofNobody, static batcher => _ = ((WriteBatcher)batcher!).CallAsync(), this);
+        var write = NewWrite(command, patience);
+        Send(write);
         return write.Completion.Task;
+    }
+
+    /// <summary>Commits commands that belong together, in their order; in one transaction, unless they are many megabytes.</summary>
+    /// <inheritdoc cref="WriteAsync" path="/param|/exception"/>
+    public Task<WriteResult[]> WriteAllAsync(IEnumerable<WriteCommand> commands, TimeSpan patience)
+    {
+        var writes = commands.Select(command => NewWrite(command, patience)).ToArray();
+        Send(writes);
+        return Task.WhenAll(writes.Select(write => write.Completion.Task));
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -80,6 +67,40 @@ internal sealed partial class WriteBatcher(TurnsClient turns, TimeProvider time,
         }
 
         await _ended.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private Write NewWrite(WriteCommand command, TimeSpan patience)
+    {
+        var write = new Write(command, time.GetTimestamp(), patience);
+        return write.Bytes <= MaxCommandBytes
+            ? write
+            : throw new StorageUnavailableException($"the write has {write.Bytes} bytes; storage takes at most {MaxCommandBytes}");
+    }
+
+    private void Send(params ReadOnlySpan<Write> writes)
+    {
+        lock (_lock)
+        {
+            if (_stopping || _waiting.Count + writes.Length > MaxWaiting)
+            {
+                throw new StorageUnavailableException(_stopping ? "the gateway stops" : $"{MaxWaiting} writes are waiting for the storage service already");
+            }
+
+            foreach (var write in writes)
+            {
+                _waiting.Enqueue(write);
+            }
+
+            if (_isCalling)
+            {
+                return;
+            }
+
+            _isCalling = true;
+        }
+
+        // On this thread until the call waits for storage: to hand it over to another one first takes longer than to send it.
+        ExecutionContext.Run(_ofNobody, static batcher => _ = ((WriteBatcher)batcher!).CallAsync(), this);
     }
 
     /// <summary>One call after the other, as long as there is something to write.</summary>

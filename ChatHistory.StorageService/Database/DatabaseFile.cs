@@ -19,6 +19,9 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("mmap_size", "0"),
     ];
 
+    // Of every file. Texts are read as the bytes that they are stored as.
+    private static readonly (string Name, string Value) s_encoding = ("encoding", "UTF-8");
+
     // What the writer adds.
     //  journal_mode, synchronous: with WAL, FULL is one fsync per commit, and a commit that was acknowledged survives a power loss.
     //  wal_autocheckpoint: the writer never stops to copy pages; WalCheckpointer does that on its own connection.
@@ -37,6 +40,8 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("temp_store", "2"),
         ("secure_delete", "1"),
     ];
+
+    private static readonly UnixFileMode s_others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
     private readonly int _busyTimeoutMilliseconds = (int)options.Value.BusyTimeout.TotalMilliseconds;
     private readonly ConcurrentBag<PreparedConnection> _idleReaders = [];
@@ -63,8 +68,32 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         // Only a file that is still empty takes it. A turn touches a page of each of thirty trees and the log gets all of them whole, so small ones
         // are half of the log; a longer message has pages of its own (decision 29).
         Set(connection, "page_size", "4096");
-        ApplyAndVerify(connection, s_writer);
+        ApplyAndVerify(connection, [s_encoding, .. s_writer]);
         return new PreparedConnection(connection);
+    }
+
+    /// <summary>Takes others' permissions from a database that was made before the service kept what it makes to its own user. Those of a group are left: an operator may have given them.</summary>
+    public void KeepFromOthers()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        foreach (var path in (string[])[Path, WalPath, Path + "-shm"])
+        {
+            try
+            {
+                if (File.Exists(path) && File.GetUnixFileMode(path) is var mode && (mode & s_others) != 0)
+                {
+                    File.SetUnixFileMode(path, mode & ~s_others);
+                }
+            }
+            catch (UnauthorizedAccessException)
+            {
+                // It belongs to another user, who decides.
+            }
+        }
     }
 
     /// <summary>Opens a database file beside the service's own, such as a backup: nothing is kept open of it, and it keeps its settings.</summary>

@@ -102,6 +102,7 @@ internal sealed partial class DatabaseInitializer(
 
         ballast.Adopt();
         // :: Step 2: before the migration, because only an empty file takes its page size.
+        file.KeepFromOthers();
         var connection = file.OpenWriter();
         _wasOpened = true;
         // :: Step 3

@@ -13,6 +13,9 @@ internal sealed class PreparedStatement : IDisposable
 {
     private const int OnStack = 512;
 
+    /// <summary>The longest text, in characters, for which the pool is asked: it keeps what it has lent, and lends up to six times as much as is needed.</summary>
+    private const int Pooled = 64 * 1024;
+
     private readonly sqlite3 _database;
     private readonly sqlite3_stmt _statement;
 
@@ -74,7 +77,7 @@ internal sealed class PreparedStatement : IDisposable
     /// <summary>Ready to be used again; what was bound is let go, for it may be megabytes.</summary>
     internal void Reset()
     {
-        // It says once more what the last step said already.
+        // It says once more what the last step said already. (Of a statement that changes something and returns rows, read the rows to their end: only then has it all been checked.)
         _ = raw.sqlite3_reset(_statement);
         _ = raw.sqlite3_clear_bindings(_statement);
     }
@@ -109,6 +112,11 @@ internal sealed class PreparedStatement : IDisposable
         if (text.Length == 0)
         {
             return raw.sqlite3_bind_text(_statement, place, text);
+        }
+
+        if (text.Length > Pooled)
+        {
+            return raw.sqlite3_bind_text(_statement, place, Encoding.UTF8.GetBytes(text));
         }
 
         var longest = Encoding.UTF8.GetMaxByteCount(text.Length);

@@ -110,6 +110,7 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         {
             reader.Read();
             seq = reader.GetInt64(0) - missing.Count;
+            reader.Read();
         }
 
         string? model, requestId, traceId;

@@ -23,13 +23,13 @@ internal sealed partial class DatabaseWriter(
     StorageMetrics metrics,
     IOptions<WriterOptions> options,
     TimeProvider time,
-    ILogger<DatabaseWriter> logger) : IDisposable
+    ILogger<DatabaseWriter> logger)
 {
     private readonly Channel<Call> _queue = Channel.CreateBounded<Call>(new BoundedChannelOptions(options.Value.MaxQueuedCalls) { SingleReader = true });
 
-    // Wakes our thread, which sleeps in the kernel at once: whoever waits for the channel itself looks again and again for a while first, and those
+    // Wakes our thread, which sleeps at once: whoever waits for the channel itself looks again and again for a while first, and those
     // were more system calls than all that SQLite made.
-    private readonly AutoResetEvent _queued = new(initialState: false);
+    private readonly object _queued = new();
 
     private readonly int _maxBatch = options.Value.MaxBatch;
     private readonly long _maxQueuedBytes = options.Value.MaxQueuedBytes;
@@ -59,7 +59,7 @@ internal sealed partial class DatabaseWriter(
     {
         _stopping = true;
         _queue.Writer.TryComplete();
-        _queued.Set();
+        WakeUp();
         if (_thread is { } thread)
         {
             await Task.Run(thread.Join);
@@ -68,8 +68,6 @@ internal sealed partial class DatabaseWriter(
         _connection?.Dispose();
         _connection = null;
     }
-
-    public void Dispose() => _queued.Dispose();
 
     /// <summary>Writes one command; throws when it could not be written.</summary>
     /// <exception cref="Grpc.Core.RpcException">The status of the failure.</exception>
@@ -109,7 +107,7 @@ internal sealed partial class DatabaseWriter(
             throw Refusal();
         }
 
-        _queued.Set();
+        WakeUp();
         return call.Done.Task.WaitAsync(cancellationToken);
     }
 
@@ -139,7 +137,7 @@ internal sealed partial class DatabaseWriter(
             throw Refusal();
         }
 
-        _queued.Set();
+        WakeUp();
         return call.Done.Task;
     }
 
@@ -178,18 +176,30 @@ internal sealed partial class DatabaseWriter(
         }
     }
 
+    private void WakeUp()
+    {
+        lock (_queued)
+        {
+            Monitor.Pulse(_queued);
+        }
+    }
+
     /// <summary>False: none will come any more.</summary>
     private bool WaitForCalls()
     {
-        while (!_queue.Reader.TryPeek(out _))
+        // Looked at under the lock, so that nobody's waking is missed in between.
+        lock (_queued)
         {
-            // Completed only when it is empty, too.
-            if (_queue.Reader.Completion.IsCompleted)
+            while (!_queue.Reader.TryPeek(out _))
             {
-                return false;
-            }
+                // Completed only when it is empty, too.
+                if (_queue.Reader.Completion.IsCompleted)
+                {
+                    return false;
+                }
 
-            _queued.WaitOne();
+                Monitor.Wait(_queued);
+            }
         }
 
         return true;

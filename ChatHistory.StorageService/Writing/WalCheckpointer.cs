@@ -31,7 +31,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     private int _copies;
     private long _commands;
     private long _bytes;
-    private volatile bool _deleted;
+    private bool _deleted;
 
     /// <summary>Called by the writer after each COMMIT.</summary>
     public void Committed(int commands, long bytes)
@@ -47,7 +47,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
     /// <summary>Something was deleted on a user's wish: the next checkpoint also empties the log, which still holds the old pages.</summary>
     public void Deleted()
     {
-        _deleted = true;
+        Volatile.Write(ref _deleted, true);
         WakeUp();
     }
 
@@ -68,7 +68,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
 
     /// <summary>
     /// While a copy is made of the database, nothing empties the log: that would change the log behind the writer's back, and the copy, which is made on
-    /// the writer's connection, would begin anew. The copy keeps the log short itself; it is emptied when the copy is done.
+    /// the writer's connection, would begin anew. The copy keeps the log short itself; what is due is done when the copy is.
     /// </summary>
     public IDisposable WhileCopying()
     {
@@ -120,7 +120,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
 
     private void CheckpointWhatIsDue()
     {
-        if (Interlocked.Exchange(ref _commands, 0) == 0 && !(_deleted && _copies == 0))
+        if (Interlocked.Exchange(ref _commands, 0) == 0 && !(Volatile.Read(ref _deleted) && _copies == 0))
         {
             return;
         }
@@ -130,11 +130,9 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         {
             _connection ??= file.OpenCheckpointer();
             var (_, inLog) = Checkpoint(_connection, "PASSIVE");
-            if (_copies == 0 && (_deleted || inLog > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
+            if (_copies == 0 && (Volatile.Read(ref _deleted) || inLog > MaxLogBytes) && time.GetElapsedTime(_lastBusy) > s_patience)
             {
-                var (isDone, _) = Checkpoint(_connection, _deleted ? "TRUNCATE" : "RESTART");
-                _deleted &= !isDone;
-                _lastBusy = isDone ? 0 : time.GetTimestamp();
+                StartOver(_connection);
             }
         }
         catch (Exception exception) when (exception is SqliteException or DatabaseStartException)
@@ -146,6 +144,25 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
             if (ballast.SaysDiskIsFull(exception))
             {
                 ballast.Release();
+            }
+        }
+    }
+
+    private void StartOver(SqliteConnection connection)
+    {
+        // Taken before, so that what is deleted meanwhile is left for the next time.
+        var deleted = Interlocked.Exchange(ref _deleted, false);
+        var isDone = false;
+        try
+        {
+            (isDone, _) = Checkpoint(connection, deleted ? "TRUNCATE" : "RESTART");
+        }
+        finally
+        {
+            _lastBusy = isDone ? 0 : time.GetTimestamp();
+            if (deleted && !isDone)
+            {
+                Volatile.Write(ref _deleted, true);
             }
         }
     }

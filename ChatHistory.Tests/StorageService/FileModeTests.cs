@@ -30,4 +30,25 @@ public sealed class FileModeTests
             Assert.True(File.GetUnixFileMode(file) == (UnixFileMode.UserRead | UnixFileMode.UserWrite), file);
         }
     }
+
+    [Fact]
+    public async Task AnOlderDatabase_IsTakenFromOthers_AndLeftToItsGroup()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        using var folder = new TemporaryFolder();
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            database.Execute("PRAGMA journal_mode = wal");
+        }
+
+        File.SetUnixFileMode(folder.DatabasePath, (UnixFileMode)0b110_100_100);
+        await using var storage = await StorageFixture.StartAsync(folder.DatabasePath);
+
+        Assert.Equal((UnixFileMode)0b110_100_000, File.GetUnixFileMode(folder.DatabasePath));
+        Assert.Equal((UnixFileMode)0b110_100_000, File.GetUnixFileMode(folder.DatabasePath + "-wal"));
+    }
 }
