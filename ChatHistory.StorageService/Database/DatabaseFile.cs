@@ -19,8 +19,6 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("mmap_size", "0"),
     ];
 
-    // Of every file. Texts are read as the bytes that they are stored as.
-    private static readonly (string Name, string Value) s_encoding = ("encoding", "UTF-8");
 
     // What the writer adds.
     //  journal_mode, synchronous: with WAL, FULL is one fsync per commit, and a commit that was acknowledged survives a power loss.
@@ -68,7 +66,9 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         // Only a file that is still empty takes it. A turn touches a page of each of thirty trees and the log gets all of them whole, so small ones
         // are half of the log; a longer message has pages of its own (decision 29).
         Set(connection, "page_size", "4096");
-        ApplyAndVerify(connection, [s_encoding, .. s_writer]);
+        ApplyAndVerify(connection, s_writer);
+        // Texts are read as the bytes that they are stored as.
+        Verify(connection, "encoding", "UTF-8");
         return new PreparedConnection(connection);
     }
 
@@ -203,15 +203,20 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         foreach (var (name, value) in settings)
         {
             Set(connection, name, value);
-            using var read = connection.CreateCommand();
-            read.CommandText = $"PRAGMA {name}";
-            var actual = read.ExecuteScalar()?.ToString();
-            if (actual != value)
-            {
-                throw new DatabaseStartException(
-                    $"The database {connection.DataSource} did not take PRAGMA {name}={value}; it says '{actual}'. "
-                    + "Its file system must support locking and shared memory (no network share), and no other program may hold the file.");
-            }
+            Verify(connection, name, value);
+        }
+    }
+
+    private static void Verify(SqliteConnection connection, string name, string value)
+    {
+        using var read = connection.CreateCommand();
+        read.CommandText = $"PRAGMA {name}";
+        var actual = read.ExecuteScalar()?.ToString();
+        if (actual != value)
+        {
+            throw new DatabaseStartException(
+                $"The database {connection.DataSource} did not take PRAGMA {name}={value}; it says '{actual}'. "
+                + "Its file system must support locking and shared memory (no network share), and no other program may hold the file.");
         }
     }
 
