@@ -21,8 +21,8 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
 
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long to let a reader be that stopped us from emptying the log: trying holds the writer up.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    /// <summary>How long to let a reader be that stopped us from starting the log over: trying holds the writer up for a quarter of a second, and at full speed a second of writing is a hundred megabytes of log.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
     private readonly SemaphoreSlim _due = new(0, 1);
     private readonly SemaphoreSlim _connecting = new(1, 1);

@@ -43,6 +43,13 @@ internal sealed class ChatLoad(RunningSystem system, int seed)
         CheckFile(database);
     }
 
+    /// <summary>Looks at the file while the storage service writes to it. (A copy of it would be of two moments: the log may begin anew in between.)</summary>
+    public static void CheckLiveFileOf(RunningSystem system)
+    {
+        using var database = OtherTool.Open(system.DatabasePath);
+        CheckFile(database);
+    }
+
     /// <summary>Waits until no turn is in progress any more, stops the services, and compares.</summary>
     /// <param name="broken">Checked for each stream that broke: what the client had of it, and the length of what is stored.</param>
     public async Task CheckAsync(Action<IReadOnlyList<(long At, int Length)>, int>? broken = null)

@@ -32,7 +32,7 @@ public sealed class KilledGatewayTests(ITestOutputHelper output)
                 await Task.Delay(random.Next(500, 2500));
                 killedAt.Add(Stopwatch.GetTimestamp());
                 await system.Gateway.KillAsync();
-                ChatLoad.CheckFileOf(system);
+                ChatLoad.CheckLiveFileOf(system);
                 await system.Gateway.RestartAsync();
                 await system.WaitUntilHealthyAsync();
             }
