@@ -67,8 +67,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         // are half of the log; a longer message has pages of its own (decision 29).
         Set(connection, "page_size", "4096");
         ApplyAndVerify(connection, s_writer);
-        // Texts are read as the bytes that they are stored as.
-        Verify(connection, "encoding", "UTF-8");
+        RequireUtf8(connection);
         return new PreparedConnection(connection);
     }
 
@@ -203,21 +202,32 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         foreach (var (name, value) in settings)
         {
             Set(connection, name, value);
-            Verify(connection, name, value);
+            var actual = Get(connection, name);
+            if (actual != value)
+            {
+                throw new DatabaseStartException(
+                    $"The database {connection.DataSource} did not take PRAGMA {name}={value}; it says '{actual}'. "
+                    + "Its file system must support locking and shared memory (no network share), and no other program may hold the file.");
+            }
         }
     }
 
-    private static void Verify(SqliteConnection connection, string name, string value)
+    // Texts are read as the bytes that they are stored as. The encoding of a file is its maker's, and cannot be changed in it.
+    private static void RequireUtf8(SqliteConnection connection)
     {
-        using var read = connection.CreateCommand();
-        read.CommandText = $"PRAGMA {name}";
-        var actual = read.ExecuteScalar()?.ToString();
-        if (actual != value)
+        if (Get(connection, "encoding") is var encoding and not "UTF-8")
         {
             throw new DatabaseStartException(
-                $"The database {connection.DataSource} did not take PRAGMA {name}={value}; it says '{actual}'. "
-                + "Its file system must support locking and shared memory (no network share), and no other program may hold the file.");
+                $"The database {connection.DataSource} was made by another program, with texts in {encoding}; this service needs UTF-8. "
+                + "Move the file away, make a new one with PRAGMA encoding='UTF-8' and read the old one's .dump into it (sqlite3).");
         }
+    }
+
+    private static string? Get(SqliteConnection connection, string name)
+    {
+        using var get = connection.CreateCommand();
+        get.CommandText = $"PRAGMA {name}";
+        return get.ExecuteScalar()?.ToString();
     }
 
     private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);

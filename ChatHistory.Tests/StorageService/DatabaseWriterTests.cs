@@ -53,6 +53,22 @@ public sealed class DatabaseWriterTests
     }
 
     [Fact]
+    public void TextsInAnotherEncoding_AreRefusedWithARemedy()
+    {
+        using var folder = new TemporaryFolder();
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            database.Execute("PRAGMA encoding = 'UTF-16le'");
+            database.Execute("CREATE TABLE notes (text TEXT)");
+        }
+
+        using var file = new DatabaseFile(Options.Create(new DatabaseOptions { Path = folder.DatabasePath }));
+        var refused = Assert.Throws<DatabaseStartException>(file.OpenWriter);
+
+        Assert.Contains("texts in UTF-16le; this service needs UTF-8", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void WriterConnection_IsDurable()
     {
         using var folder = new TemporaryFolder();
