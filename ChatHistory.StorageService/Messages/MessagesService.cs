@@ -102,7 +102,8 @@ internal sealed class MessagesService(
             return new V1.ListCompletionsReply();
         }
 
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var database = snapshot.Database;
         var messages = await database.ListCompletionsAsync(
             scope, NullIfEmpty(request.UserId), NullIfEmpty(request.Model), request.Metadata, request.After, request.Descending, limit + 1, context.CancellationToken);
         var hasMore = messages.Count > limit;
@@ -118,9 +119,11 @@ internal sealed class MessagesService(
 
     public override async Task<V1.ListChildrenReply> ListChoices(V1.ListChoicesRequest request, ServerCallContext context)
     {
-        var first = await FindAsync(request.MessageId, UserScope.Parse(request.Scope), context.CancellationToken);
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        var choices = await database.ListChoicesAsync(first, context.CancellationToken);
+        var scope = UserScope.Parse(request.Scope);
+        // One state of the database for both: a completion that is deleted in between would be there, and have no choices.
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var first = await snapshot.Database.FindMessageAsync(request.MessageId, scope, context.CancellationToken) ?? throw StorageStatus.NotFound("message");
+        var choices = await snapshot.Database.ListChoicesAsync(first, context.CancellationToken);
         return new V1.ListChildrenReply { Messages = { choices.Select(choice => choice.ToContract()) } };
     }
 

@@ -191,6 +191,20 @@ public sealed class StoredCompletionsTests(KeyedSystem system) : IClassFixture<K
         }
     }
 
+    [Fact]
+    public async Task Reads_BesideTheDeletion_GiveTheCompletionOrNone()
+    {
+        using var client = await system.Running.ClientOfAsync("sc-race");
+        for (var i = 0; i < 30; i++)
+        {
+            var path = $"{Completions}/{(await AskAsync(client, NewPrompt())).Body.GetProperty("id").GetString()}";
+            var reads = Enumerable.Range(0, 6).Select(_ => client.GetJsonAsync(path)).ToList();
+            using var deleted = await client.DeleteAsync(path);
+            Assert.Equal(HttpStatusCode.OK, deleted.StatusCode);
+            Assert.All(await Task.WhenAll(reads), read => Assert.Contains(read.Status, new[] { HttpStatusCode.OK, HttpStatusCode.NotFound }));
+        }
+    }
+
     private static Task<Answer> AskAsync(HttpClient client, string prompt) => client.PostJsonAsync(Completions, Body(prompt, stream: false));
 
     private static async Task<IEnumerable<string>> IdsAsync(HttpClient client, string query) =>
