@@ -25,14 +25,19 @@ internal static class ClientStall
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Sends a long body in pieces: what counts is that the client goes on taking them.</summary>
-    public static async ValueTask SendAsync(this HttpContext context, ReadOnlyMemory<byte> body)
+    /// <summary>Sends a long body in pieces: what counts is that the client goes on taking them. The last one leaves together with the tail.</summary>
+    public static async ValueTask SendAsync(this HttpContext context, ReadOnlyMemory<byte> body, ReadOnlyMemory<byte> tail = default)
     {
-        while (!body.IsEmpty && !context.RequestAborted.IsCancellationRequested)
+        for (; body.Length > PieceBytes && !context.RequestAborted.IsCancellationRequested; body = body[PieceBytes..])
         {
-            var piece = body[..Math.Min(body.Length, PieceBytes)];
-            body = body[piece.Length..];
-            context.Response.BodyWriter.Write(piece.Span);
+            context.Response.BodyWriter.Write(body.Span[..PieceBytes]);
+            await context.FlushAsync();
+        }
+
+        if (!context.RequestAborted.IsCancellationRequested)
+        {
+            context.Response.BodyWriter.Write(body.Span);
+            context.Response.BodyWriter.Write(tail.Span);
             await context.FlushAsync();
         }
     }

@@ -79,8 +79,7 @@ internal sealed class ChatAnswerWriter(HttpContext context, bool usageAsked) : I
 
         response.ContentType = "application/json";
         response.ContentLength = end + tail.Length;
-        await context.SendAsync(body[..end]);
-        await context.SendAsync(tail);
+        await context.SendAsync(body[..end], tail);
     }
 
     public async ValueTask FailAsync(OpenAIError error, CompletionObserver observer)

@@ -5,16 +5,25 @@ using ChatHistory.StorageService.Users;
 namespace ChatHistory.StorageService.Messages;
 
 /// <summary>A new row of <c>messages</c>, as the writer adds it.</summary>
+/// <remarks>
+/// A session's rows lie side by side in the file, however long the session went on while others did, because the table is ordered by rowid and a rowid begins
+/// with its session's: <c>sessions.rowid * 2^20 + seq</c>. Its last page is then read in a handful of reads from a cold disk, not one for each message. The
+/// rowid is a matter of where a row lies and of nothing else: whoever writes rows with others (older databases, other tools), or has taken a place, does no
+/// harm. Such a row goes to the table's end (decision 31).
+/// </remarks>
 internal readonly record struct MessageRow(string MessageId, string SessionId, string? ParentId, long Seq, MessageContent Content)
 {
     private const string Insert =
         """
         INSERT INTO messages (
-            message_id, session_id, role, content, model, tokens, created_at, parent_id, seq, status,
+            rowid, message_id, session_id, role, content, model, tokens, created_at, parent_id, seq, status,
             content_parts, tool_calls, tool_call_id, name, reasoning, extra, prefix_hash,
             finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, updated_at,
             user_id, metadata, request)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?7, ?26, ?27, ?28)
+        VALUES (
+            (SELECT iif(EXISTS (SELECT 1 FROM messages WHERE rowid = place), NULL, place)
+             FROM (SELECT (rowid << 20) + ?9 AS place FROM sessions WHERE session_id = ?2)),
+            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?7, ?26, ?27, ?28)
         """;
 
     public string Status { get; init; } = MessageStatus.Completed;

@@ -13,9 +13,9 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
     // The newest few: a thousand chats that begin alike must not cost a thousand rows. Session ids are given in the order of time.
     private const string SelectByHash = $"SELECT {Columns} FROM messages WHERE prefix_hash = ?1 ORDER BY session_id DESC LIMIT 32";
 
-    private const string SelectByHashInSession = $"SELECT {Columns} FROM messages WHERE prefix_hash = ?1 AND session_id = ?2 ORDER BY rowid DESC LIMIT 32";
+    private const string SelectByHashInSession = $"SELECT {Columns} FROM messages WHERE prefix_hash = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 32";
 
-    private const string SelectAnswer = $"SELECT {Columns} FROM messages WHERE parent_id = ?1 AND role = 'assistant' ORDER BY rowid DESC LIMIT 1";
+    private const string SelectAnswer = $"SELECT {Columns} FROM messages WHERE parent_id = ?1 AND role = 'assistant' ORDER BY seq DESC LIMIT 1";
 
     private const string SelectFollower = "SELECT 1 FROM messages WHERE parent_id = ?1 LIMIT 1";
 
@@ -28,7 +28,7 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
         SELECT {Columns} FROM messages
         WHERE parent_id = ?1 AND role = 'assistant' AND status IN ('cancelled', 'interrupted', 'failed', 'in_progress') AND tool_calls IS NULL
           AND (substr(content, 1, length(?2)) = ?2 OR (status = 'in_progress' AND substr(?2, 1, length(content)) = content))
-        ORDER BY length(content) DESC, rowid DESC LIMIT 1
+        ORDER BY length(content) DESC, seq DESC LIMIT 1
         """;
 
     private const string SelectOmitted = "SELECT role, parent_id, omitted, prompt_tokens + tokens FROM messages WHERE message_id = ?1";

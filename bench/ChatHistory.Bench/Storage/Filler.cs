@@ -9,8 +9,8 @@ namespace ChatHistory.Bench.Storage;
 /// heads, counters. Much faster, because indexes and triggers are put aside and made again at the end.
 /// </summary>
 /// <remarks>
-/// Sessions have 60 messages, and a thousand of them grow side by side, so that a session's rows lie scattered, as they do in life. One session is
-/// a giant, with a tenth of all messages. A user has a hundred sessions, whatever the size.
+/// Sessions have 60 messages, and a thousand of them grow side by side, as they do in life. One session is a giant, with a tenth of all messages. A user
+/// has a hundred sessions, whatever the size.
 /// </remarks>
 internal sealed class Filler(History history)
 {
@@ -25,7 +25,7 @@ internal sealed class Filler(History history)
         database.Run("PRAGMA foreign_keys=0; PRAGMA synchronous=0; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-262144");
         var aside = PutAside(database);
         database.Run("BEGIN");
-        using (var insert = database.Prepare(RawMessage.Insert))
+        using (var insert = database.Prepare(RawMessage.InsertInPlace))
         {
             foreach (var session in history.InOrderOfTime())
             {
@@ -51,6 +51,7 @@ internal sealed class Filler(History history)
         place.Hash = Texts.Chain(place.Hash, Texts.Digest(role, content));
         var id = History.MessageId(session, place.Seq);
         new RawMessage(id, History.SessionId(session), History.UserOf(session), place.Head, place.Seq, role, content, place.Hash).Bind(insert, Time);
+        raw.sqlite3_bind_int(insert, 21, RowOf(session));
         database.Step(insert);
         place.Head = id;
         place.Bytes += Encoding.UTF8.GetByteCount(content);
@@ -60,8 +61,8 @@ internal sealed class Filler(History history)
     {
         using var insert = database.Prepare(
             """
-            INSERT INTO sessions (session_id, user_id, title, created_at, updated_at, message_count, last_seq, prompt_tokens, completion_tokens, head_message_id)
-            VALUES (?1, ?2, 'New Conversation', ?3, ?3, ?4, ?4, ?4 * 20, ?4 * 100, ?5)
+            INSERT INTO sessions (rowid, session_id, user_id, title, created_at, updated_at, message_count, last_seq, prompt_tokens, completion_tokens, head_message_id)
+            VALUES (?6, ?1, ?2, 'New Conversation', ?3, ?3, ?4, ?4, ?4 * 20, ?4 * 100, ?5)
             """);
         foreach (var (session, place) in _places)
         {
@@ -70,6 +71,7 @@ internal sealed class Filler(History history)
             raw.sqlite3_bind_text(insert, 3, Time);
             raw.sqlite3_bind_int(insert, 4, place.Seq);
             raw.sqlite3_bind_text(insert, 5, place.Head!);
+            raw.sqlite3_bind_int(insert, 6, RowOf(session));
             database.Step(insert);
         }
 
@@ -82,6 +84,9 @@ internal sealed class Filler(History history)
             database.Step(user);
         }
     }
+
+    // Behind the session that every new database has.
+    private static int RowOf(int session) => session + 2;
 
     /// <summary>Drops indexes and triggers; returns the statements that make them again.</summary>
     private static List<string> PutAside(RawDatabase database)

@@ -11,6 +11,10 @@ internal readonly record struct RawMessage(string MessageId, string SessionId, s
         finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, updated_at, user_id
         """;
 
+    /// <summary>Where the service would put it: parameter 21 is the session's rowid, and parameter 9 its seq.</summary>
+    public const string InsertInPlace =
+        $"INSERT INTO messages (rowid, {Columns}) VALUES ((?21 << 20) + ?9, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+
     public const string Insert = $"INSERT INTO messages ({Columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 
     /// <summary>The table alone: its rows, and the index of its primary key.</summary>
