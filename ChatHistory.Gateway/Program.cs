@@ -1,5 +1,6 @@
 using ChatHistory.Gateway;
 using ChatHistory.Gateway.Errors;
+using ChatHistory.Gateway.Storage;
 using ChatHistory.ServiceDefaults;
 
 if (HealthProbe.Requested(args))
@@ -7,7 +8,9 @@ if (HealthProbe.Requested(args))
     return await HealthProbe.RunAsync();
 }
 
-return await ServiceRun.RunAsync(() =>
+return await ServiceRun.RunAsync(Build, StorageClient.IsFailedCall);
+
+WebApplication Build()
 {
     var builder = Extensions.CreateServiceBuilder(args, "gateway", ResponseCut.IsCut);
     builder.AddGateway();
@@ -17,4 +20,4 @@ return await ServiceRun.RunAsync(() =>
     app.MapDefaultEndpoints();
     app.MapGateway();
     return app;
-});
+}

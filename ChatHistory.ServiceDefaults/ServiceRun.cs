@@ -9,7 +9,8 @@ public static partial class ServiceRun
 {
     /// <summary>Runs until the process is asked to stop. A start that its operator has to mend ends with 1, and a sentence in place of a stack trace.</summary>
     /// <param name="build">Makes the service. Settings are read, and found wrong, as early as here.</param>
-    public static async Task<int> RunAsync(Func<WebApplication> build)
+    /// <param name="isToldElsewhere">Failures of a library's own tasks that its caller gets another way as well. They are left to the debug log.</param>
+    public static async Task<int> RunAsync(Func<WebApplication> build, Func<Exception, bool>? isToldElsewhere = null)
     {
         ArgumentNullException.ThrowIfNull(build);
         WebApplication app;
@@ -25,7 +26,8 @@ public static partial class ServiceRun
         }
 
         // A task that failed while nobody looked is a defect of ours; by default the runtime swallows it.
-        TaskScheduler.UnobservedTaskException += (_, unobserved) => Log.Unobserved(app.Logger, unobserved.Exception);
+        TaskScheduler.UnobservedTaskException += (_, unobserved) =>
+            Log.Unobserved(app.Logger, unobserved.Exception.InnerExceptions.All(isToldElsewhere ?? (_ => false)) ? LogLevel.Debug : LogLevel.Error, unobserved.Exception);
 
         // Not WebApplication.RunAsync: it closes the log before anybody could say why the start failed.
         await using (app)
@@ -56,7 +58,7 @@ public static partial class ServiceRun
         [LoggerMessage(1, LogLevel.Critical, "{Sentence}")]
         public static partial void CannotStart(ILogger logger, string sentence);
 
-        [LoggerMessage(2, LogLevel.Error, "A task failed, and nobody looked at it")]
-        public static partial void Unobserved(ILogger logger, Exception exception);
+        [LoggerMessage(EventId = 2, Message = "A task failed, and nobody looked at it")]
+        public static partial void Unobserved(ILogger logger, LogLevel level, Exception exception);
     }
 }

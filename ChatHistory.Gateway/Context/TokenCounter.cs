@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Upstream;
 using Microsoft.Extensions.Options;
 
@@ -33,7 +34,12 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
 
     /// <summary>How many tokens the prompt of a chat completion has, exactly; null when the server does not say.</summary>
     /// <param name="upstreamBody">The body as the model server gets it.</param>
-    public async Task<int?> CountChatAsync(ReadOnlyMemory<byte> upstreamBody, CancellationToken cancellationToken)
+    public async Task<int?> CountChatAsync(ReadOnlyMemory<byte> upstreamBody, CancellationToken cancellationToken) =>
+        (await AskChatAsync(upstreamBody, cancellationToken)).Count;
+
+    /// <summary>The same, with the reason where there is no count: a model that the server does not have, tools that are none.</summary>
+    /// <inheritdoc cref="CountChatAsync"/>
+    public async Task<TokenCount> AskChatAsync(ReadOnlyMemory<byte> upstreamBody, CancellationToken cancellationToken)
     {
         var buffer = new ArrayBufferWriter<byte>(upstreamBody.Length);
         using (var body = JsonDocument.Parse(upstreamBody))
@@ -48,7 +54,7 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
             writer.WriteEndObject();
         }
 
-        return await CountAsync(buffer.WrittenMemory, cancellationToken);
+        return await AskAsync(buffer.WrittenMemory, cancellationToken);
     }
 
     /// <summary>How many tokens a text has by itself, as a part of an answer; null when the server does not say.</summary>
@@ -60,7 +66,7 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
         }
 
         var request = new TokenizeTextRequest(model, text);
-        return await CountAsync(JsonSerializer.SerializeToUtf8Bytes(request, ContextJsonContext.Wire.TokenizeTextRequest), cancellationToken);
+        return (await AskAsync(JsonSerializer.SerializeToUtf8Bytes(request, ContextJsonContext.Wire.TokenizeTextRequest), cancellationToken)).Count;
     }
 
     /// <summary>How many tokens prompt and answer of a model may have together; null when that is not known.</summary>
@@ -85,30 +91,49 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
         return model is null && windows.Models is [var only] ? only.MaxModelLen : windows.Models.FirstOrDefault(entry => entry.Id == model)?.MaxModelLen;
     }
 
-    private async Task<int?> CountAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    private async Task<TokenCount> AskAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
         if (Now < Interlocked.Read(ref _missingUntil))
         {
-            return null;
+            return default;
         }
 
         using var timedOut = new CancellationTokenSource(options.Value.CountTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(timedOut.Token, cancellationToken);
         var answer = await vllm.PostAsync(Path, request, Guid.NewGuid().ToString("N"), limit.Token);
         using var response = answer.Response;
-        if (response?.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented)
+        if (response is null)
         {
-            // vLLM's 404 for a model that it does not know is {"error":...}; that of a route that is not there is {"detail":...}.
-            if (await ReadAsync(response, ContextJsonContext.Wire.TokenizeResponse, limit.Token) is not { Error: not null })
-            {
-                Interlocked.Exchange(ref _missingUntil, After(options.Value.WindowMemory));
-            }
-
-            return null;
+            return new TokenCount(Count: null, answer.Error);
         }
 
-        // llama.cpp's /tokenize has another meaning and answers without "count".
-        return response is { IsSuccessStatusCode: true } ? (await ReadAsync(response, ContextJsonContext.Wire.TokenizeResponse, limit.Token))?.Count : null;
+        if (response.IsSuccessStatusCode)
+        {
+            // llama.cpp's /tokenize has another meaning and answers without "count".
+            return new TokenCount((await ReadAsync(response, ContextJsonContext.Wire.TokenizeResponse, limit.Token))?.Count, Refusal: null);
+        }
+
+        var (error, body) = await UpstreamErrors.ReadAsync(response, options.Value.CountTimeout, time, limit.Token);
+        var isMissing = response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented && !IsVllmError(body);
+        if (isMissing)
+        {
+            Interlocked.Exchange(ref _missingUntil, After(options.Value.WindowMemory));
+        }
+
+        return new TokenCount(Count: null, isMissing ? null : error);
+    }
+
+    // vLLM's 404 for a model that it does not know is {"error":...}; that of a route that is not there is {"detail":...}.
+    private static bool IsVllmError(string body)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, ContextJsonContext.Wire.TokenizeResponse) is { Error: not null };
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private async Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
@@ -143,6 +168,10 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
     /// <param name="Until">The timestamp from which on it is asked for again.</param>
     private sealed record Windows(long Until, ModelWindow[] Models);
 }
+
+/// <param name="Count">Null when the server does not say.</param>
+/// <param name="Refusal">Why not, when the server has said it, or was not reached; null when it has no such route.</param>
+internal readonly record struct TokenCount(int? Count, OpenAIError? Refusal);
 
 internal sealed record TokenizeTextRequest(
     [property: JsonPropertyName("model"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Model,

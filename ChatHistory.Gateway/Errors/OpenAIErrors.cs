@@ -137,6 +137,9 @@ internal static partial class OpenAIErrors
         StatusCode.AlreadyExists => new(StatusCodes.Status409Conflict, ErrorTypes.InvalidRequest, "already_exists", exception.Status.Detail) { ShouldRetry = false },
         StatusCode.FailedPrecondition => OpenAIError.StorageFull(),
         StatusCode.PermissionDenied => RateLimitErrors.StoredBytes(),
+        // Nobody reads this; but it is no failure either, and no error in the log.
+        StatusCode.Cancelled when context.RequestAborted.IsCancellationRequested =>
+            new(StatusCodes.Status499ClientClosedRequest, ErrorTypes.InvalidRequest, "client_left", "The client has left."),
         StatusCode.ResourceExhausted or StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled => OpenAIError.StorageUnavailable(),
         _ => OpenAIError.Internal(RequestIds.Of(context)),
     };

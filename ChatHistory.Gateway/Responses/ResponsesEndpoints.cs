@@ -105,8 +105,9 @@ internal static class ResponsesEndpoints
     private static async Task CountAsync(HttpContext context, ResponseTurns turns, TokenCounter counter)
     {
         var body = await turns.ComposeAsync(context);
-        var tokens = await counter.CountChatAsync(body, context.RequestAborted)
-            ?? throw new OpenAIErrorException(new OpenAIError(
+        var (count, refusal) = await counter.AskChatAsync(body, context.RequestAborted);
+        var tokens = count
+            ?? throw new OpenAIErrorException(refusal ?? new OpenAIError(
                 StatusCodes.Status501NotImplemented, ErrorTypes.Server, "cannot_count_tokens", "The model server does not count tokens: it has no /tokenize as vLLM has it."));
         await context.SendAsync(new JsonObject { ["object"] = "response.input_tokens", ["input_tokens"] = tokens });
     }

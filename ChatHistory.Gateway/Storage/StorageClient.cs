@@ -35,6 +35,12 @@ internal static class StorageClient
     /// <summary>A deadline for a read or a single write.</summary>
     public static DateTime Deadline(this TimeProvider time) => (time.GetUtcNow() + s_readDeadline).UtcDateTime;
 
+    /// <summary>
+    /// A failed call, which is what its caller got. The client that repeats calls keeps a task of its own besides that fails with it, and that nobody looks at
+    /// (grpc/grpc-dotnet#2081).
+    /// </summary>
+    public static bool IsFailedCall(Exception exception) => exception is RpcException;
+
     private static void AddStorageClient<TClient>(this IServiceCollection services)
         where TClient : class =>
         services

@@ -168,6 +168,17 @@ public sealed class ResponsesTests(PersonalSystem system) : IClassFixture<Person
     }
 
     [Fact]
+    public async Task InputTokens_OfWhatTheModelServerRefuses_AreItsRefusal()
+    {
+        var answer = await Client.PostJsonAsync($"{Path}/input_tokens", """{"input":"How many?","model":"other"}""");
+
+        Assert.Equal(HttpStatusCode.NotFound, answer.Status);
+        Assert.Contains("other", Text(answer.Body.GetProperty("error"), "message"), StringComparison.Ordinal);
+        // Nor is it taken for a server that cannot count.
+        Assert.Equal(HttpStatusCode.OK, (await Client.PostJsonAsync($"{Path}/input_tokens", """{"input":"How many?"}""")).Status);
+    }
+
+    [Fact]
     public async Task ADeletedResponse_IsGone_AndTheChainGoesOn()
     {
         var first = await CreateAsync($$"""{"input":"{{ChatRequests.NewPrompt()}}"}""");
