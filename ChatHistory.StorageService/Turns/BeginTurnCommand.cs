@@ -52,7 +52,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             }
 
             // Instructions of the request are compared with those of the history.
-            var isNeeded = _readEnd is not null && (!turn.KnownPath.IsPerhapsOf(_readEnd, _readHash) || turn.Input.FirstOrDefault()?.Content.IsInstruction() == true);
+            var isNeeded = _readEnd is not null && (!turn.KnownPath.IsOf(file.Epoch, _readEnd, _readHash) || turn.Input.FirstOrDefault()?.Content.IsInstruction() == true);
             _read = !isNeeded ? null : StoredPath.Read(reader, turn.SessionId, _readEnd);
             return _read;
         });
@@ -139,7 +139,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             SessionHead.Count(database, start.SessionId, start.UserId, rows.Count, bytes, now);
         }
 
-        var isKnown = turn.KnownPath is { } known && start.HistoryEnd is { } end && known.IsOf(database, end, StoredMessage.Find(database, end)?.Hash);
+        var isKnown = turn.KnownPath is { } known && start.HistoryEnd is { } end && known.IsOf(database.Epoch!, end, StoredMessage.Find(database, end)?.Hash);
         var history = isKnown ? [] : ReadHistory(database, start.HistoryEnd);
         var context = StoredMessage.FindContext(database, start.HistoryEnd);
         foreach (var row in rows)
@@ -152,14 +152,11 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             FoundTurn.Remember(database, start.UserId, idempotency, turn.AnswerMessageId, now);
         }
 
-        var begun = Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId: rows[^1].ParentId);
-        begun.TurnBegun.HistoryKnown = isKnown;
         // Otherwise the turn follows messages that are neither in the history nor new.
-        if (start.ParentId == start.HistoryEnd)
-        {
-            begun.TurnBegun.Path = PathVersions.Of(database, rows[^1].ParentId, rows.Count > 1 ? rows[^2].PrefixHash : start.Hash);
-        }
-
+        var isPath = start.ParentId == start.HistoryEnd;
+        var path = isPath ? PathVersions.Of(database.Epoch!, rows[^1].ParentId, rows.Count > 1 ? rows[^2].PrefixHash : start.Hash) : null;
+        var begun = Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId: rows[^1].ParentId, path);
+        begun.TurnBegun.HistoryKnown = isKnown;
         return begun;
     }
 
@@ -237,11 +234,13 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             || (turn.Placement == Placement.AfterHead && then.IsRepeatedBy(turn.Input, out _));
         var historyEnd = isTranscript ? null : continuedFrom;
         var history = historyEnd is null ? [] : StoredPath.Read(database, answer.SessionId, historyEnd);
-        return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId);
+        var isPath = continuedFrom == historyEnd && answer.ParentId is not null;
+        var path = isPath ? PathVersions.Of(database.Epoch!, answer.ParentId, StoredMessage.Find(database, answer.ParentId!)?.Hash) : null;
+        return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId, path);
     }
 
     private WriteResult Begun(
-        string sessionId, List<MessageContent> history, (int Omitted, int? Tokens) context, int alreadyStored, string? userMessageId)
+        string sessionId, List<MessageContent> history, (int Omitted, int? Tokens) context, int alreadyStored, string? userMessageId, PathVersion? path)
     {
         var begun = new TurnBegun
         {
@@ -252,6 +251,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             UserMessageId = userMessageId ?? "",
             AnswerMessageId = turn.AnswerMessageId,
             Status = TurnStatus.InProgress,
+            Path = path,
         };
         if (context.Tokens is { } tokens)
         {

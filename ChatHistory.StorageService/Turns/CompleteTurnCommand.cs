@@ -72,8 +72,8 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
         }
 
         var isWhole = end is { Status: TurnStatus.Completed or TurnStatus.Incomplete, Answer.Content.Role: "assistant" };
-        var isOnPath = isWhole && end.Path.IsOf(database, answer.ParentId, answer.ParentHash);
-        return new WriteResult { TurnCompleted = new() { Path = isOnPath ? PathVersions.Of(database, answer.MessageId, hash) : null } };
+        var isOnPath = isWhole && end.Path.IsOf(database.Epoch!, answer.ParentId, answer.ParentHash);
+        return new WriteResult { TurnCompleted = new() { Path = isOnPath ? PathVersions.Of(database.Epoch!, answer.MessageId, hash) : null } };
     }
 
     private void SaveAnswer(PreparedConnection database, int tokens, int? promptTokens, byte[]? hash, string now)
