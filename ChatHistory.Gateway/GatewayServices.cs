@@ -13,6 +13,7 @@ using ChatHistory.Gateway.Media;
 using ChatHistory.Gateway.Messages;
 using ChatHistory.Gateway.Models;
 using ChatHistory.Gateway.PassThrough;
+using ChatHistory.Gateway.Paths;
 using ChatHistory.Gateway.RateLimits;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Responses;
@@ -50,6 +51,9 @@ internal static class GatewayServices
         services.AddSingleton<PromptBuilder>();
         services.AddSingleton<CacheSalt>();
         services.AddSingleton<UsageOnAbort>();
+
+        services.AddOptions<PathCacheOptions>().BindConfiguration(PathCacheOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<PathCache>();
 
         services.AddOptions<MediaOptions>().BindConfiguration(MediaOptions.Section)
             .Validate(media => media.AllowedHosts.All(MediaAddress.IsHost), "Media:AllowedHosts must hold hosts alone, in lower case: images.example.org, or images.example.org:8443.")

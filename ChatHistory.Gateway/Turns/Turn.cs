@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatHistory.Gateway.Paths;
 using ChatHistory.Gateway.Relay;
 using ChatHistory.Gateway.Runs;
 using ChatHistory.Gateway.Storage;
@@ -23,6 +24,7 @@ internal sealed partial class Turn : IAsyncDisposable
     private readonly string _traceparent = Activity.Current?.Id ?? "";
     private readonly long _began;
     private readonly ITimer? _lease;
+    private TurnPath? _path;
     private Task _checkpoint = Task.CompletedTask;
     private long _checkpointAt;
     private int _checkpointChunks;
@@ -80,13 +82,14 @@ internal sealed partial class Turn : IAsyncDisposable
     public TimeSpan Elapsed => _store.Time.GetElapsedTime(_began);
 
     /// <summary>A turn that storage has begun, or found.</summary>
-    public static Turn Begun(TurnStore store, Scope scope, TurnBegun begun) => new(store, scope, begun.AnswerMessageId, isStored: true, begun.Found)
+    public static Turn Begun(TurnStore store, Scope scope, TurnBegun begun, TurnPath path) => new(store, scope, begun.AnswerMessageId, isStored: true, begun.Found)
     {
         SessionId = begun.SessionId,
         UserMessageId = begun.UserMessageId,
-        History = begun.History,
+        History = path.History,
         OmittedBefore = begun.Omitted,
         TokensBefore = begun.HasKnownTokens ? begun.KnownTokens : null,
+        _path = begun.Found ? null : path,
         IsFound = begun.Found,
         FoundStatus = begun.Status,
     };
@@ -151,6 +154,10 @@ internal sealed partial class Turn : IAsyncDisposable
             // The session was deleted while it was being answered: there is nothing left to keep the answer in, and nobody wants it kept.
             Log.TurnIsGone(_store.Logger, SessionId, _answerMessageId, refusal.Reason);
         }
+        else if (written.TurnCompleted.Path is { } path)
+        {
+            _store.Paths.Keep(_scope, SessionId!, _path!.With(command.CompleteTurn.Answer.Content, path));
+        }
 
         _ended = true;
     }
@@ -176,6 +183,7 @@ internal sealed partial class Turn : IAsyncDisposable
             DurationMs = Elapsed.TotalMilliseconds,
             Error = result.ToTurnError(),
             Frames = Frames is null ? null : FramePack.Pack(_framesSaved + 1, Frames.After(_framesSaved)),
+            Path = _path?.Version,
         };
         if (Omitted > 0)
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity;
+using ChatHistory.Gateway.Paths;
 using ChatHistory.Gateway.Storage;
 using ChatHistory.Gateway.Upstream;
 using ChatHistory.Storage.V1;
@@ -11,9 +12,11 @@ namespace ChatHistory.Gateway.Turns;
 
 /// <summary>Begins turns in storage.</summary>
 internal sealed class TurnStore(
-    WriteBatcher writes, SessionsClient sessions, MessagesClient messages, IOptions<StorageOptions> options, IOptions<VllmOptions> vllm, TimeProvider time, ILogger<Turn> logger)
+    WriteBatcher writes, SessionsClient sessions, MessagesClient messages, PathCache paths, IOptions<StorageOptions> options, IOptions<VllmOptions> vllm, TimeProvider time, ILogger<Turn> logger)
 {
     public WriteBatcher Writes => writes;
+
+    public PathCache Paths => paths;
 
     public StorageOptions Options => options.Value;
 
@@ -66,10 +69,12 @@ internal sealed class TurnStore(
             begin.Supersedes = supersedes;
         }
 
+        var known = request is { SessionId: { } session, IsTranscriptOfSession: false } ? paths.Find(caller.Scope, session) : null;
+        begin.KnownPath = known?.Version;
         var command = new WriteCommand { Traceparent = Activity.Current?.Id ?? "", Scope = caller.Scope, BeginTurn = begin };
         var result = await writes.WriteAsync(command, Options.BeginPatience);
         return result.ResultCase == WriteResult.ResultOneofCase.TurnBegun
-            ? Turn.Begun(this, caller.Scope, result.TurnBegun)
+            ? Turn.Begun(this, caller.Scope, result.TurnBegun, TurnPath.Of(begin, result.TurnBegun, known))
             : throw new OpenAIErrorException(Refused.ToError(result.Refusal, begin.SessionId, begin.ParentMessageId));
     }
 

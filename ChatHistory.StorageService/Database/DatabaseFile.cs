@@ -51,6 +51,9 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     /// <summary>Through which everybody goes who reads.</summary>
     public ReaderGate Readers { get; } = new();
 
+    /// <summary>Of the connection that writes.</summary>
+    public PathEpoch Epoch { get; private set; } = new();
+
     /// <summary>For the DbContexts that answer queries. Pooled: opening is cheap.</summary>
     public string ReadOnlyConnectionString => ConnectionString(SqliteOpenMode.ReadOnly, pooling: true);
 
@@ -68,7 +71,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         Set(connection, "page_size", "4096");
         ApplyAndVerify(connection, s_writer);
         RequireUtf8(connection);
-        return new PreparedConnection(connection);
+        return new PreparedConnection(connection) { Epoch = Epoch = new PathEpoch() };
     }
 
     /// <summary>Takes others' permissions from a database that was made before the service kept what it makes to its own user. Those of a group are left: an operator may have given them.</summary>

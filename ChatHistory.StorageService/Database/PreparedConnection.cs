@@ -15,6 +15,9 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     /// <summary>For what SQLite offers beside statements, such as its backup API.</summary>
     public sqlite3 Handle => connection.Handle!;
 
+    /// <summary>Of the writer's connection only.</summary>
+    public PathEpoch? Epoch { get; init; }
+
     /// <summary>Whether triggers fire. To change it costs: SQLite compiles each statement anew when it is next used.</summary>
     /// <remarks>Foreign keys are kept either way.</remarks>
     public bool HasTriggers
@@ -36,7 +39,11 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     /// <summary>Runs a query. Dispose the rows before the next use of the same SQL.</summary>
     public Rows Query(string sql, params ReadOnlySpan<SqlValue> values) => Prepare(sql).Query(values);
 
-    public void Begin() => Execute("BEGIN IMMEDIATE");
+    public void Begin()
+    {
+        Execute("BEGIN IMMEDIATE");
+        Epoch?.TransactionBegan(this);
+    }
 
     public void Commit() => Execute("COMMIT");
 

@@ -20,13 +20,14 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
 
     private string? _readEnd;
     private byte[]? _readHash;
+    private long _readEpoch;
     private List<MessageContent>? _read;
 
     public override string Operation => "begin_turn";
 
     /// <summary>
     /// Reads the history on a reader's connection before the command queues, so that long conversations do not hold up the writer.
-    /// What was read is used only if the history's end is still the same.
+    /// What was read is used only if the history's end is still the same. A path that the caller knows is not read.
     /// </summary>
     public void ReadAhead(DatabaseFile file)
     {
@@ -35,6 +36,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             return;
         }
 
+        _readEpoch = file.Epoch.Value;
         file.Read(reader =>
         {
             if (turn.Placement == Placement.AfterParent)
@@ -49,7 +51,9 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
                 (_readEnd, _readHash) = (head.MessageId, head.Hash);
             }
 
-            _read = _readEnd is null ? null : StoredPath.Read(reader, turn.SessionId, _readEnd);
+            // Instructions of the request are compared with those of the history.
+            var isNeeded = _readEnd is not null && (!turn.KnownPath.IsOf(file.Epoch, _readEnd, _readHash) || turn.Input.FirstOrDefault()?.Content.IsInstruction() == true);
+            _read = !isNeeded ? null : StoredPath.Read(reader, turn.SessionId, _readEnd);
             return _read;
         });
     }
@@ -135,7 +139,8 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             SessionHead.Count(database, start.SessionId, start.UserId, rows.Count, bytes, now);
         }
 
-        var history = ReadHistory(database, start.HistoryEnd);
+        var isKnown = turn.KnownPath is { } known && start.HistoryEnd is { } end && known.IsOf(database.Epoch!, end, StoredMessage.Find(database, end)?.Hash);
+        var history = isKnown ? [] : ReadHistory(database, start.HistoryEnd);
         var context = StoredMessage.FindContext(database, start.HistoryEnd);
         foreach (var row in rows)
         {
@@ -147,7 +152,12 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             FoundTurn.Remember(database, start.UserId, idempotency, turn.AnswerMessageId, now);
         }
 
-        return Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId: rows[^1].ParentId);
+        // Otherwise the turn follows messages that are neither in the history nor new.
+        var isPath = start.ParentId == start.HistoryEnd;
+        var path = isPath ? PathVersions.Of(database.Epoch!, rows[^1].ParentId, rows.Count > 1 ? rows[^2].PrefixHash : start.Hash) : null;
+        var begun = Begun(start.SessionId, history, context, start.AlreadyStored, userMessageId: rows[^1].ParentId, path);
+        begun.TurnBegun.HistoryKnown = isKnown;
+        return begun;
     }
 
     /// <summary>The new input, and behind it the answer's row.</summary>
@@ -187,8 +197,8 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             return [];
         }
 
-        // The hash tells when an answer was repaired meanwhile, or one before it deleted. Where it is unknown already, nothing would tell.
-        return _read is not null && _readHash is not null && _readEnd == end && _readHash.AsSpan().SequenceEqual(StoredMessage.Find(database, end)?.Hash)
+        // The hash and the epoch tell when one of the messages was changed or deleted meanwhile. Where the hash is unknown already, nothing would tell.
+        return _read is not null && _readHash is not null && _readEpoch == database.Epoch!.Value && _readEnd == end && _readHash.AsSpan().SequenceEqual(StoredMessage.Find(database, end)?.Hash)
             ? _read
             : StoredPath.Read(database, turn.SessionId, end);
     }
@@ -224,11 +234,13 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             || (turn.Placement == Placement.AfterHead && then.IsRepeatedBy(turn.Input, out _));
         var historyEnd = isTranscript ? null : continuedFrom;
         var history = historyEnd is null ? [] : StoredPath.Read(database, answer.SessionId, historyEnd);
-        return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId);
+        var isPath = continuedFrom == historyEnd && answer.ParentId is not null;
+        var path = isPath ? PathVersions.Of(database.Epoch!, answer.ParentId, StoredMessage.Find(database, answer.ParentId!)?.Hash) : null;
+        return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId, path);
     }
 
     private WriteResult Begun(
-        string sessionId, List<MessageContent> history, (int Omitted, int? Tokens) context, int alreadyStored, string? userMessageId)
+        string sessionId, List<MessageContent> history, (int Omitted, int? Tokens) context, int alreadyStored, string? userMessageId, PathVersion? path)
     {
         var begun = new TurnBegun
         {
@@ -239,6 +251,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             UserMessageId = userMessageId ?? "",
             AnswerMessageId = turn.AnswerMessageId,
             Status = TurnStatus.InProgress,
+            Path = path,
         };
         if (context.Tokens is { } tokens)
         {

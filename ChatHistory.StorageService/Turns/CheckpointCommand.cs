@@ -46,6 +46,7 @@ internal sealed class CheckpointCommand(Checkpoint checkpoint, UserScope scope, 
                 Save,
                 checkpoint.AnswerMessageId, now, content.Content, content.ContentPartsOrNull(), content.ToolCallsOrNull(), content.NameOrNull(),
                 content.ReasoningOrNull(), content.ExtraOrNull(), PrefixHash.After(answer.ParentHash, content.Digest.Span));
+            answer.EndEpochWhereFollowed(database);
         }
         else
         {

@@ -51,7 +51,9 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
 
         var tokens = end.Answer is { HasTokens: true } ? end.Answer.Tokens : 0;
         var promptTokens = end.HasPromptTokens ? end.PromptTokens : (int?)null;
-        SaveAnswer(database, answer, tokens, promptTokens, now);
+        var hash = end.Answer?.Content is { } said ? PrefixHash.After(answer.ParentHash, said.Digest.Span) : null;
+        SaveAnswer(database, tokens, promptTokens, hash, now);
+        answer.EndEpochWhereFollowed(database);
         FrameRows.Insert(database, end.AnswerMessageId, end.Frames);
         var (alternativeTokens, alternativeBytes) = WriteAlternatives(database, answer, now);
         var moreTokens = tokens - answer.Tokens + alternativeTokens;
@@ -69,10 +71,12 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
             database.Execute(EndInSession, end.SessionId, morePromptTokens, moreTokens, head);
         }
 
-        return new WriteResult { TurnCompleted = new() };
+        var isWhole = end is { Status: TurnStatus.Completed or TurnStatus.Incomplete, Answer.Content.Role: "assistant" };
+        var isOnPath = isWhole && end.Path.IsOf(database.Epoch!, answer.ParentId, answer.ParentHash);
+        return new WriteResult { TurnCompleted = new() { Path = isOnPath ? PathVersions.Of(database.Epoch!, answer.MessageId, hash) : null } };
     }
 
-    private void SaveAnswer(PreparedConnection database, AnswerState answer, int tokens, int? promptTokens, string now)
+    private void SaveAnswer(PreparedConnection database, int tokens, int? promptTokens, byte[]? hash, string now)
     {
         var finishReason = FinishReasonOf(end.Answer);
         var ttft = end.HasTtftMs ? end.TtftMs : (double?)null;
@@ -87,7 +91,7 @@ internal sealed class CompleteTurnCommand(CompleteTurn end, string status, UserS
                 SaveAnswerAndEnd,
                 end.AnswerMessageId, status, now, finishReason, tokens, promptTokens, ttft, duration, completionId, model, error, omitted,
                 content.Content, content.ContentPartsOrNull(), content.ToolCallsOrNull(), content.ToolCallIdOrNull(), content.NameOrNull(),
-                content.ReasoningOrNull(), content.ExtraOrNull(), PrefixHash.After(answer.ParentHash, content.Digest.Span));
+                content.ReasoningOrNull(), content.ExtraOrNull(), hash);
         }
         else
         {

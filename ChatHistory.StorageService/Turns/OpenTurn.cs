@@ -91,4 +91,17 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
 /// that there is text, a tool call or reasoning: something to continue from. <c>Bytes</c> is how much of that is counted as stored.
 /// </summary>
 internal sealed record AnswerState(
-    string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent, long Bytes);
+    string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent, long Bytes)
+{
+    private const string SelectFollower = "SELECT 1 FROM messages WHERE parent_id = ?1 LIMIT 1";
+
+    /// <summary>Called when the answer's text is saved: where somebody has gone on from what there was of it, paths through it are others now.</summary>
+    public void EndEpochWhereFollowed(PreparedConnection database)
+    {
+        using var reader = database.Query(SelectFollower, MessageId);
+        if (reader.Read())
+        {
+            database.Epoch!.End();
+        }
+    }
+}

@@ -22,6 +22,7 @@ public sealed class TurnsTests
             new TurnBegun
             {
                 SessionId = turn.SessionId, UserMessageId = turn.Input[1].MessageId, AnswerMessageId = turn.AnswerMessageId, Status = TurnStatus.InProgress,
+                Path = begun.TurnBegun.Path,
             },
             begun.TurnBegun);
         Assert.Equal(
