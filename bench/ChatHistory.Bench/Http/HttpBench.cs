@@ -172,6 +172,11 @@ internal sealed class HttpBench : IAsyncDisposable
                     throw new InvalidOperationException($"{target.Name}: {json.Errors + stream.Errors} wrong answers while it was warming up");
                 }
             }
+
+            if (target.Name == Target.Product && _pace.Includes(SessionWorkload.Name))
+            {
+                await SessionWorkload.RoundAsync(target, _pace.SessionTurns, new Results(), run => MeasureAsync(target, run));
+            }
         }
     }
 
