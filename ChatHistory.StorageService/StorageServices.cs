@@ -31,6 +31,7 @@ internal static class StorageServices
         builder.Services.AddSingleton<DatabaseFile>();
         builder.Services.AddSingleton<DatabaseReadiness>();
         builder.Services.AddSingleton<MigrationCopy>();
+        builder.Services.AddSingleton<GroupCommit>();
         builder.Services.AddSingleton<DatabaseWriter>();
         builder.Services.AddSingleton<Ballast>();
         builder.Services.AddSingleton<TurnLeases>();

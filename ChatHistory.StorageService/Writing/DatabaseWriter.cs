@@ -7,23 +7,10 @@ using Microsoft.Extensions.Options;
 namespace ChatHistory.StorageService.Writing;
 
 /// <summary>
-/// The one writer. Calls queue; a thread of its own takes all that wait, runs them in one transaction, and acknowledges them after
-/// its COMMIT (group commit): one fsync carries many turns.
+/// The one writer. Calls queue; a thread of its own takes all that wait, has them written together (<see cref="GroupCommit"/>), and then acknowledges them.
 /// </summary>
-/// <remarks>
-/// A thread and not a task, because SQLite has no asynchronous I/O: each commit blocks for an fsync.
-/// If a command fails, the transaction is rolled back and each command is run in one of its own, so that only the guilty one fails.
-/// If a COMMIT fails, nothing is acknowledged and the connection is opened anew: after a failed fsync nobody knows what is on disk.
-/// If the disk is full, the ballast is given up, and only what may use it is written.
-/// </remarks>
-internal sealed partial class DatabaseWriter(
-    DatabaseFile file,
-    WalCheckpointer checkpointer,
-    Ballast ballast,
-    StorageMetrics metrics,
-    IOptions<WriterOptions> options,
-    TimeProvider time,
-    ILogger<DatabaseWriter> logger)
+/// <remarks>A thread and not a task, because SQLite has no asynchronous I/O: each commit blocks for an fsync.</remarks>
+internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics, IOptions<WriterOptions> options)
 {
     private readonly Channel<Call> _queue = Channel.CreateBounded<Call>(new BoundedChannelOptions(options.Value.MaxQueuedCalls) { SingleReader = true });
 
@@ -35,20 +22,18 @@ internal sealed partial class DatabaseWriter(
     private readonly long _maxQueuedBytes = options.Value.MaxQueuedBytes;
     private readonly List<Call> _calls = [];
     private readonly List<WriteCommand> _batch = [];
-    private PreparedConnection? _connection;
     private Thread? _thread;
     private long _queuedBytes;
-    private volatile WriterTrouble _trouble;
     private volatile bool _stopping;
 
     public bool IsAlive => _thread is { IsAlive: true };
 
     /// <summary>What was wrong with the last write. <see cref="DiskWatch"/> tries again until it is right.</summary>
-    public WriterTrouble Trouble => _trouble;
+    public WriterTrouble Trouble => commit.Trouble;
 
     public void Start(PreparedConnection connection)
     {
-        _connection = connection;
+        commit.Connection = connection;
         metrics.ObserveQueue(() => _queue.Reader.Count);
         _thread = new Thread(Run) { Name = "database writer", IsBackground = true };
         _thread.Start();
@@ -65,8 +50,7 @@ internal sealed partial class DatabaseWriter(
             await Task.Run(thread.Join);
         }
 
-        _connection?.Dispose();
-        _connection = null;
+        commit.Close();
     }
 
     /// <summary>Writes one command; throws when it could not be written.</summary>
@@ -120,13 +104,13 @@ internal sealed partial class DatabaseWriter(
     /// </summary>
     /// <exception cref="Grpc.Core.RpcException">UNAVAILABLE: the service is stopping. RESOURCE_EXHAUSTED: too many calls wait.</exception>
     public Task BetweenTransactionsAsync(Action<PreparedConnection> work) =>
-        EnqueueAsync(new Call(() => work(_connection ??= file.OpenWriter())));
+        EnqueueAsync(new Call(() => work(commit.Connection)));
 
     /// <summary>The same with the connection closed. The next transaction opens a new one.</summary>
     public Task WhileClosedAsync(Action work) =>
         EnqueueAsync(new Call(() =>
         {
-            CloseConnection();
+            commit.Close();
             work();
         }));
 
@@ -161,7 +145,7 @@ internal sealed partial class DatabaseWriter(
 
             if (_calls.Count > 0)
             {
-                Write();
+                commit.Write(_batch);
                 foreach (var call in _calls)
                 {
                     Interlocked.Add(ref _queuedBytes, -call.Size);
@@ -205,194 +189,6 @@ internal sealed partial class DatabaseWriter(
         return true;
     }
 
-    private void Write()
-    {
-        var started = time.GetTimestamp();
-        var now = UtcText.Of(time.GetUtcNow());
-        if (ballast.IsReleased)
-        {
-            // Together they would only fail together.
-            WriteOneByOne(now);
-            return;
-        }
-
-        try
-        {
-            _connection ??= file.OpenWriter();
-            _connection.Begin();
-        }
-        catch (Exception exception)
-        {
-            FailAll(exception, now);
-            return;
-        }
-
-        try
-        {
-            foreach (var command in _batch)
-            {
-                Execute(command, now);
-            }
-        }
-        catch (Exception exception)
-        {
-            RollBack();
-            Log.BatchFailed(logger, exception, _batch.Count);
-            WriteOneByOne(now);
-            return;
-        }
-
-        try
-        {
-            _connection.Commit();
-        }
-        catch (Exception exception)
-        {
-            FailAll(exception, now);
-            return;
-        }
-
-        Committed(_batch.Count, _batch.Sum(command => (long)command.Size), started);
-    }
-
-    private void WriteOneByOne(string now)
-    {
-        Exception? ofTheDisk = null;
-        foreach (var command in _batch)
-        {
-            // What failed for one because of the disk fails for all: trying each would only keep their callers waiting.
-            command.Failure = ofTheDisk ?? WriteAlone(command, now);
-            if (command.Failure is not null)
-            {
-                Log.CommandFailed(logger, command.Failure, command.GetType().Name);
-                ofTheDisk = TroubleOf(command.Failure) is WriterTrouble.Disk or WriterTrouble.Locked ? command.Failure : null;
-            }
-        }
-    }
-
-    private Exception? WriteAlone(WriteCommand command, string now)
-    {
-        if (ballast.IsReleased && !command.MayUseBallast)
-        {
-            _trouble = WriterTrouble.DiskFull;
-            return new DiskFullException();
-        }
-
-        var failure = TryWriteAlone(command, now);
-        return failure is not null && TroubleOf(failure) == WriterTrouble.DiskFull && ballast.Release() && command.MayUseBallast
-            ? TryWriteAlone(command, now)
-            : failure;
-    }
-
-    private Exception? TryWriteAlone(WriteCommand command, string now)
-    {
-        var started = time.GetTimestamp();
-        try
-        {
-            _connection ??= file.OpenWriter();
-            _connection.Begin();
-            Execute(command, now);
-        }
-        catch (Exception exception)
-        {
-            RollBack();
-            return Failed(exception);
-        }
-
-        try
-        {
-            _connection.Commit();
-        }
-        catch (Exception exception)
-        {
-            CloseConnection();
-            return Failed(exception);
-        }
-
-        Committed(1, command.Size, started);
-        return null;
-    }
-
-    private void Execute(WriteCommand command, string now)
-    {
-        _connection!.HasTriggers = !command.CountsItself;
-        command.Execute(_connection, now);
-    }
-
-    private void Committed(int commands, long bytes, long started)
-    {
-        // While the ballast is given up, a delete that worked does not say that there is room.
-        _trouble = ballast.IsReleased ? WriterTrouble.DiskFull : WriterTrouble.None;
-        metrics.Committed(commands, time.GetElapsedTime(started));
-        checkpointer.Committed(commands, bytes);
-    }
-
-    private Exception Failed(Exception exception)
-    {
-        var trouble = TroubleOf(exception);
-        // What is wrong with one command says nothing about the disk.
-        _trouble = trouble == WriterTrouble.None ? _trouble : trouble;
-        return exception;
-    }
-
-    private void FailAll(Exception exception, string now)
-    {
-        Log.CommitFailed(logger, exception);
-        CloseConnection();
-        if (TroubleOf(exception) == WriterTrouble.DiskFull)
-        {
-            // Perhaps some fit, or may use the ballast.
-            WriteOneByOne(now);
-            return;
-        }
-
-        _trouble = TroubleOf(exception) is var trouble and not WriterTrouble.None ? trouble : WriterTrouble.Disk;
-        foreach (var command in _batch)
-        {
-            command.Failure = exception;
-        }
-    }
-
-    private void RollBack()
-    {
-        try
-        {
-            _connection?.Rollback();
-        }
-        catch (SqliteException)
-        {
-            // A connection that cannot even roll back is of no more use; closing it does the same.
-            CloseConnection();
-        }
-    }
-
-    /// <summary>The next write opens a new one.</summary>
-    private void CloseConnection()
-    {
-        try
-        {
-            _connection?.Dispose();
-        }
-        catch (SqliteException exception)
-        {
-            Log.CloseFailed(logger, exception);
-        }
-
-        _connection = null;
-    }
-
-    /// <summary>What a failure says about the disk or the file; none for what is wrong with one command.</summary>
-    private WriterTrouble TroubleOf(Exception exception) => exception switch
-    {
-        _ when ballast.SaysDiskIsFull(exception) => WriterTrouble.DiskFull,
-        // SQLITE_BUSY, SQLITE_LOCKED
-        SqliteException { SqliteErrorCode: 5 or 6 } => WriterTrouble.Locked,
-        // SQLITE_ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE
-        SqliteException { SqliteErrorCode: 1 or 18 or 19 or 20 or 25 } => WriterTrouble.None,
-        SqliteException or DatabaseStartException => WriterTrouble.Disk,
-        _ => WriterTrouble.None,
-    };
-
     private sealed class Call(IReadOnlyList<WriteCommand> commands)
     {
         public Call(Action between)
@@ -421,20 +217,5 @@ internal sealed partial class DatabaseWriter(
                 Done.SetException(exception);
             }
         }
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(LogLevel.Warning, "A transaction of {Count} commands failed; each is run on its own.")]
-        public static partial void BatchFailed(ILogger logger, Exception exception, int count);
-
-        [LoggerMessage(LogLevel.Error, "{Command} could not be written.")]
-        public static partial void CommandFailed(ILogger logger, Exception exception, string command);
-
-        [LoggerMessage(LogLevel.Error, "A transaction could not be committed; nothing of it was acknowledged.")]
-        public static partial void CommitFailed(ILogger logger, Exception exception);
-
-        [LoggerMessage(LogLevel.Warning, "The writer's connection did not close cleanly.")]
-        public static partial void CloseFailed(ILogger logger, Exception exception);
     }
 }
