@@ -104,7 +104,7 @@ internal sealed class TokenCounter(VllmClient vllm, IOptions<ContextOptions> opt
         using var response = answer.Response;
         if (response is null)
         {
-            return new TokenCount(Count: null, answer.Error);
+            return new TokenCount(Count: null, answer.Error ?? (timedOut.IsCancellationRequested ? UpstreamErrors.TimedOut(options.Value.CountTimeout) : null));
         }
 
         if (response.IsSuccessStatusCode)

@@ -10,6 +10,9 @@ namespace ChatHistory.Gateway.Paths;
 /// </summary>
 internal sealed class PathCache : IDisposable
 {
+    // So many have room, however long they are.
+    private const int MinPaths = 16;
+
     private readonly MemoryCache? _paths;
     private readonly PathCacheOptions _options;
 
@@ -22,9 +25,26 @@ internal sealed class PathCache : IDisposable
     /// <summary>The path that a session had at the end of its last turn here; null when it is not kept.</summary>
     public CachedPath? Find(Scope scope, string sessionId) => _paths?.Get<CachedPath>(KeyOf(scope, sessionId));
 
-    /// <summary>Keeps a session's path, in the place of the one before.</summary>
-    public void Keep(Scope scope, string sessionId, CachedPath path) =>
-        _paths?.Set(KeyOf(scope, sessionId), path, new MemoryCacheEntryOptions { Size = path.Bytes, SlidingExpiration = _options.IdleTime });
+    /// <summary>Keeps a session's path, in the place of the one before; one that would take the place of a dozen others is not kept.</summary>
+    /// <param name="answer">What comes behind the path.</param>
+    /// <param name="version">What storage knows the path with the answer by.</param>
+    public void Keep(Scope scope, string sessionId, TurnPath path, MessageContent answer, PathVersion version)
+    {
+        if (_paths is null)
+        {
+            return;
+        }
+
+        var key = KeyOf(scope, sessionId);
+        if (path.Bytes + answer.CalculateSize() > _options.MaxBytes / MinPaths)
+        {
+            _paths.Remove(key);
+            return;
+        }
+
+        var kept = path.With(answer, version);
+        _paths.Set(key, kept, new MemoryCacheEntryOptions { Size = kept.Bytes, SlidingExpiration = _options.IdleTime });
+    }
 
     public void Dispose() => _paths?.Dispose();
 

@@ -23,6 +23,9 @@ internal sealed class TurnPath
     /// <summary>The path up to the answer; null where it is not known well enough to be kept.</summary>
     public PathVersion? Version { get; }
 
+    /// <summary>What the path takes in memory as it is kept, about.</summary>
+    public long Bytes => (_known?.Messages.Length ?? History.Sum(message => (long)message.CalculateSize())) + _added.Sum(message => (long)message.CalculateSize());
+
     /// <param name="begin">What was asked of storage.</param>
     /// <param name="begun">Its answer.</param>
     /// <param name="known">The path that the question named.</param>
@@ -30,7 +33,9 @@ internal sealed class TurnPath
     {
         known = begun.HistoryKnown ? known : null;
         var added = begin.Input.Skip(begun.InputAlreadyStored).Select(message => message.Content);
-        return new TurnPath(known?.Read() ?? begun.History, begun.Path, added, known);
+        // Paths are found by their session: who goes on from messages and never names it would find none.
+        var version = begin.SessionId is "" ? null : begun.Path;
+        return new TurnPath(known?.Read() ?? begun.History, version, added, known);
     }
 
     /// <summary>The path with the answer behind it.</summary>

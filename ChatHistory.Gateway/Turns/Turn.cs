@@ -154,12 +154,12 @@ internal sealed partial class Turn : IAsyncDisposable
             // The session was deleted while it was being answered: there is nothing left to keep the answer in, and nobody wants it kept.
             Log.TurnIsGone(_store.Logger, SessionId, _answerMessageId, refusal.Reason);
         }
-        else if (written.TurnCompleted.Path is { } path)
-        {
-            _store.Paths.Keep(_scope, SessionId!, _path!.With(command.CompleteTurn.Answer.Content, path));
-        }
 
         _ended = true;
+        if (written.TurnCompleted?.Path is { } path)
+        {
+            _store.Paths.Keep(_scope, SessionId!, _path!, command.CompleteTurn.Answer.Content, path);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -6,7 +6,8 @@ namespace ChatHistory.StorageService.Database;
 /// </summary>
 /// <remarks>
 /// A new epoch begins with each connection of the writer (start, restore, failed commit), when another program has written to the file (its
-/// <c>data_version</c>; that is the same after an emptied log), and when an answer is changed that others follow: their hashes chain over what their clients hold of it
+/// <c>data_version</c>; that is the same after an emptied log), with each deletion (a path may pass through a gap that another program has left, and the hashes behind
+/// it do not chain over what is before it), and when an answer is changed that others follow: their hashes chain over what their clients hold of it
 /// (<see cref="Turns.TranscriptMatch"/>), so they stay. It is a number of its own each time, for it outlives this process in its callers' memory.
 /// </remarks>
 internal sealed class PathEpoch
@@ -34,7 +35,7 @@ internal sealed class PathEpoch
         (_dataVersion, _endsWithTransaction) = (dataVersion, false);
     }
 
-    /// <summary>Called by the writer when it changes a message that others follow.</summary>
+    /// <summary>Called by the writer when it deletes something, or changes a message that others follow.</summary>
     public void End()
     {
         Renew();

@@ -109,6 +109,8 @@ internal sealed class DeleteMessageCommand(V1.DeleteMessageRequest request, User
             return;
         }
 
+        // The hashes below say it too, but not behind a gap that another program has left.
+        database.Epoch!.End();
         if (request.Rest is { } rest)
         {
             database.Execute(

@@ -48,6 +48,8 @@ internal sealed class DeleteSessionCommand(string sessionId, UserScope scope) : 
             return;
         }
 
+        // Forks lose what a gap, which another program has left, kept out of their hashes.
+        database.Epoch!.End();
         var forks = new List<(string SessionId, string UserId, string From)>();
         using (var reader = database.Query(SelectForks, sessionId))
         {

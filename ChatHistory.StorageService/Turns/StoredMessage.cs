@@ -15,7 +15,7 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
 
     private const string SelectByHashInSession = $"SELECT {Columns} FROM messages WHERE prefix_hash = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 32";
 
-    private const string SelectAnswer = $"SELECT {Columns} FROM messages WHERE parent_id = ?1 AND role = 'assistant' ORDER BY seq DESC LIMIT 1";
+    private const string SelectAnswer = $"SELECT {Columns} FROM messages WHERE parent_id = ?1 AND role = 'assistant' ORDER BY created_at DESC, seq DESC LIMIT 1";
 
     private const string SelectFollower = "SELECT 1 FROM messages WHERE parent_id = ?1 LIMIT 1";
 
