@@ -19,7 +19,6 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         ("mmap_size", "0"),
     ];
 
-
     // What the writer adds.
     //  journal_mode, synchronous: with WAL, FULL is one fsync per commit, and a commit that was acknowledged survives a power loss.
     //  wal_autocheckpoint: the writer never stops to copy pages; WalCheckpointer does that on its own connection.

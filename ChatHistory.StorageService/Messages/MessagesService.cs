@@ -87,9 +87,13 @@ internal sealed class MessagesService(
             throw StorageStatus.QuotaExceeded();
         }
 
-        return command.Found
-            ? (await FindAsync(request.MessageId, scope, context.CancellationToken)).ToContract()
-            : throw StorageStatus.NotFound("message");
+        if (!command.Found)
+        {
+            throw StorageStatus.NotFound("message");
+        }
+
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        return (await FindAsync(database, request.MessageId, scope, context.CancellationToken)).ToContract();
     }
 
     public override async Task<V1.ListCompletionsReply> ListCompletions(V1.ListCompletionsRequest request, ServerCallContext context)
@@ -119,10 +123,9 @@ internal sealed class MessagesService(
 
     public override async Task<V1.ListChildrenReply> ListChoices(V1.ListChoicesRequest request, ServerCallContext context)
     {
-        var scope = UserScope.Parse(request.Scope);
         // One state of the database for both: a completion that is deleted in between would be there, and have no choices.
         await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var first = await snapshot.Database.FindMessageAsync(request.MessageId, scope, context.CancellationToken) ?? throw StorageStatus.NotFound("message");
+        var first = await FindAsync(snapshot.Database, request.MessageId, UserScope.Parse(request.Scope), context.CancellationToken);
         var choices = await snapshot.Database.ListChoicesAsync(first, context.CancellationToken);
         return new V1.ListChildrenReply { Messages = { choices.Select(choice => choice.ToContract()) } };
     }
@@ -143,7 +146,7 @@ internal sealed class MessagesService(
             return (view!, null);
         }
 
-        var message = await snapshot.Database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
+        var message = await FindAsync(snapshot.Database, messageId, scope, cancellationToken);
         view ??= await FindViewAsync(snapshot, message.SessionId, scope, cancellationToken);
         return view.Shows(message) ? (view, message) : throw StorageStatus.NotFound("message");
     }
@@ -151,11 +154,8 @@ internal sealed class MessagesService(
     private static async Task<SessionView> FindViewAsync(ReadSnapshot snapshot, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
         await SessionView.FindAsync(snapshot, sessionId, scope, cancellationToken) ?? throw StorageStatus.NotFound("session");
 
-    private async Task<Message> FindAsync(string messageId, UserScope scope, CancellationToken cancellationToken)
-    {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        return await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
-    }
+    private static async Task<Message> FindAsync(ChatHistoryDbContext database, string messageId, UserScope scope, CancellationToken cancellationToken) =>
+        await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
 
     private static async Task<IEnumerable<V1.Message>> ToContractAsync(
         ChatHistoryDbContext database, SessionView view, List<Message> messages, CancellationToken cancellationToken)

@@ -93,13 +93,10 @@ internal sealed record OpenTurn(string SessionId, string UserId, string? HeadMes
 internal sealed record AnswerState(
     string MessageId, string? ParentId, long Seq, string Status, int Tokens, int PromptTokens, string? RequestId, byte[]? ParentHash, bool HasContent, long Bytes)
 {
-    private const string SelectFollower = "SELECT 1 FROM messages WHERE parent_id = ?1 LIMIT 1";
-
     /// <summary>Called when the answer's text is saved: where somebody has gone on from what there was of it, paths through it are others now.</summary>
     public void EndEpochWhereFollowed(PreparedConnection database)
     {
-        using var reader = database.Query(SelectFollower, MessageId);
-        if (reader.Read())
+        if (StoredMessage.HasFollower(database, MessageId))
         {
             database.Epoch!.End();
         }

@@ -73,9 +73,11 @@ internal sealed record StoredMessage(string MessageId, string SessionId, string?
         return reader.Read() ? Read(reader) : null;
     }
 
-    public bool HasFollower(PreparedConnection database)
+    public bool HasFollower(PreparedConnection database) => HasFollower(database, MessageId);
+
+    public static bool HasFollower(PreparedConnection database, string messageId)
     {
-        using var reader = database.Query(SelectFollower, MessageId);
+        using var reader = database.Query(SelectFollower, messageId);
         return reader.Read();
     }
 

@@ -1,9 +1,7 @@
 using System.Collections.Concurrent;
+using ChatHistory.Tests.Processes;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 
 namespace ChatHistory.Tests.EndToEnd;
 
@@ -24,13 +22,7 @@ internal sealed class OtlpReceiver : IAsyncDisposable
 
     public static async Task<OtlpReceiver> StartAsync()
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        // Nothing from the test folder's appsettings.json: it is one of the services' own, and names a port.
-        builder.Configuration.Sources.Clear();
-        builder.Configuration.AddInMemoryCollection();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        var app = builder.Build();
+        var app = LoopbackServer.NewBuilder().Build();
         var receiver = new OtlpReceiver(app);
         app.Run(async context =>
         {
@@ -43,13 +35,7 @@ internal sealed class OtlpReceiver : IAsyncDisposable
         return receiver;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        using var now = new CancellationTokenSource();
-        await now.CancelAsync();
-        await _app.StopAsync(now.Token);
-        await _app.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _app.EndAsync();
 }
 
 /// <summary>One span of an export, with as much of it as tests look at (opentelemetry/proto/trace/v1/trace.proto).</summary>

@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 
 namespace ChatHistory.Tests.Processes;
 
@@ -28,14 +26,9 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
 
     public static async Task<ScriptedModelServer> StartAsync()
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = LoopbackServer.NewBuilder();
         // vLLM has no limit on a body's size; the gateway's is the one that counts.
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = null);
-        builder.Logging.ClearProviders();
-        // Nothing from the test folder's appsettings.json: it is one of the services' own, and names a port.
-        builder.Configuration.Sources.Clear();
-        builder.Configuration.AddInMemoryCollection();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
         var server = new ScriptedModelServer(app);
         app.Run(server.AnswerAsync);
@@ -65,13 +58,7 @@ internal sealed class ScriptedModelServer : IAsyncDisposable
         }
     });
 
-    public async ValueTask DisposeAsync()
-    {
-        using var now = new CancellationTokenSource();
-        await now.CancelAsync();
-        await _app.StopAsync(now.Token);
-        await _app.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _app.EndAsync();
 
     private async Task AnswerAsync(HttpContext context)
     {

@@ -1,11 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using ChatHistory.Tests.Processes;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 
 namespace ChatHistory.Tests.Gateway.Oidc;
 
@@ -77,12 +75,7 @@ internal sealed class LocalAuthority : IAsyncDisposable
 
     private async Task ListenAsync(string address)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Configuration.Sources.Clear();
-        builder.Configuration.AddInMemoryCollection();
-        builder.WebHost.UseUrls(address);
-        _app = builder.Build();
+        _app = LoopbackServer.NewBuilder(address).Build();
         _app.MapGet("/.well-known/openid-configuration", () => Results.Json(new { issuer = Issuer ?? IssuerInTokens, jwks_uri = $"{IssuerInTokens}/keys" }));
         _app.MapGet("/keys", () =>
         {

@@ -1,11 +1,9 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using ChatHistory.Storage.V1;
+using ChatHistory.Tests.Processes;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 
 namespace ChatHistory.Tests.Gateway.Paths;
 
@@ -28,12 +26,7 @@ internal sealed class StorageTap : IAsyncDisposable
 
     public static async Task<StorageTap> StartAsync(Uri storage)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Configuration.Sources.Clear();
-        builder.Configuration.AddInMemoryCollection();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        var app = builder.Build();
+        var app = LoopbackServer.NewBuilder().Build();
         var tap = new StorageTap(app, storage);
         app.Run(tap.PassOnAsync);
         await app.StartAsync();
@@ -42,10 +35,7 @@ internal sealed class StorageTap : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        using var now = new CancellationTokenSource();
-        await now.CancelAsync();
-        await _app.StopAsync(now.Token);
-        await _app.DisposeAsync();
+        await _app.EndAsync();
         _storage.Dispose();
     }
 
