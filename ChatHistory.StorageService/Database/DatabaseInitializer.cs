@@ -120,9 +120,22 @@ internal sealed partial class DatabaseInitializer(
         readiness.Ready();
         Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
         // :: Step 7
-        await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-        await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+        await WarmUpAsync(cancellationToken);
         copies.RemoveOld();
+    }
+
+    /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing.</summary>
+    private async Task WarmUpAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+            await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.NotWarm(logger, exception);
+        }
     }
 
     private async Task<int> InterruptTurnsAsync(CancellationToken cancellationToken)
@@ -152,6 +165,9 @@ internal sealed partial class DatabaseInitializer(
 
         [LoggerMessage(LogLevel.Information, "Applied {Count} migrations, up to {Last}.")]
         public static partial void Migrated(ILogger logger, int count, string last);
+
+        [LoggerMessage(LogLevel.Warning, "The first read failed, so the first caller waits a little longer.")]
+        public static partial void NotWarm(ILogger logger, Exception exception);
 
         [LoggerMessage(LogLevel.Critical, "{Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);

@@ -66,7 +66,7 @@ public sealed class BackupPromiseTests(ITestOutputHelper output)
                 Assert.Equal(backup, await client.Backups.VerifyAsync(new VerifyBackupRequest { Name = backup.Name }));
             }
 
-            Assert.Equal(0, await service.StopAsync());
+            await service.StopAsync();
         }
 
         foreach (var (name, began) in startedAt)
@@ -143,7 +143,7 @@ public sealed class BackupPromiseTests(ITestOutputHelper output)
         using var folder = new TemporaryFolder();
         await using var service = await StartAsync(folder);
         await DatabaseStartTests.WaitUntilHealthyAsync(service);
-        Assert.Equal(0, await service.StopAsync());
+        await service.StopAsync();
         using (var database = OtherTool.Open(folder.DatabasePath))
         {
             var megabytes = Promise.Size(40, 1200);
@@ -173,7 +173,7 @@ public sealed class BackupPromiseTests(ITestOutputHelper output)
         var restoring = Stopwatch.GetTimestamp();
         await client.Backups.RestoreAsync(new RestoreBackupRequest { Name = backup.Name });
         var restored = Stopwatch.GetElapsedTime(restoring);
-        Assert.Equal(0, await service.StopAsync());
+        await service.StopAsync();
         history.CheckBeginning(folder.DatabasePath, began);
         promise.Figure(string.Create(
             CultureInfo.InvariantCulture,

@@ -60,8 +60,8 @@ internal sealed class ChatLoad(RunningSystem system, int seed)
                 () => Task.FromResult(database.Query("SELECT count(*) FROM messages WHERE status = 'in_progress'").Single()), count => count == "0");
         }
 
-        Assert.Equal(0, await system.Gateway.StopAsync());
-        Assert.Equal(0, await system.Storage.StopAsync());
+        await system.Gateway.StopAsync();
+        await system.Storage.StopAsync();
         using var stored = OtherTool.Open(system.DatabasePath);
         CheckFile(stored);
         Assert.Empty(stored.Query("SELECT content FROM messages WHERE role = 'user' GROUP BY content HAVING count(*) > 1"));

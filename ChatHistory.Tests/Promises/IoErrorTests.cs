@@ -46,7 +46,7 @@ public sealed class IoErrorTests(ITestOutputHelper output)
                 slowest = Stopwatch.GetElapsedTime(began) is var took && took > slowest ? took : slowest;
             }
 
-            Assert.Equal(0, await service.StopAsync());
+            await service.StopAsync();
         }
 
         Assert.InRange(injected, faults.Length * 2, int.MaxValue);
@@ -89,7 +89,7 @@ public sealed class IoErrorTests(ITestOutputHelper output)
             var took = Stopwatch.GetElapsedTime(began);
             Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(Promise.Size(15, 5)));
             await WriteAsync(service, stored, () => true);
-            Assert.Equal(0, await service.StopAsync());
+            await service.StopAsync();
             promise.Figure($"every fsync failed: 0 of {Promise.Size(20, 200)} writes acknowledged, unhealthy, reads ok; well again {took.TotalSeconds:0.0} s after the disk was");
         }
 

@@ -68,7 +68,7 @@ public sealed class KilledStorageTests(ITestOutputHelper output)
             }
 
             await DatabaseStartTests.WaitUntilHealthyAsync(service);
-            Assert.Equal(0, await service.StopAsync());
+            await service.StopAsync();
         }
 
         Check(folder.DatabasePath, begun, completed);
@@ -83,7 +83,7 @@ public sealed class KilledStorageTests(ITestOutputHelper output)
         using var folder = new TemporaryFolder();
         await using var service = await DatabaseStartTests.StartProcessAsync(folder);
         await DatabaseStartTests.WaitUntilHealthyAsync(service);
-        Assert.Equal(0, await service.StopAsync());
+        await service.StopAsync();
         Fill(folder.DatabasePath, megabytes);
         var times = new List<TimeSpan>();
         for (var kill = 0; kill < Promise.Size(1, 10); kill++)

@@ -183,7 +183,7 @@ public sealed class MigrationTests(ITestOutputHelper output)
             return isReady;
         });
         var ready = Stopwatch.GetTimestamp();
-        Assert.Equal(0, await service.StopAsync());
+        await service.StopAsync();
         return (Stopwatch.GetElapsedTime(copied == 0 ? began : copied, ready), Stopwatch.GetElapsedTime(began, ready));
     }
 

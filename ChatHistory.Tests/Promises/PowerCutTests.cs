@@ -103,7 +103,7 @@ public sealed partial class PowerCutTests(ITestOutputHelper output)
             await ChatAsync(service, ledger, new Random(seed), s_turnsAlone, deletes: false);
             ledger.LastAlone = await EndAsync(service);
             await Task.WhenAll(Enumerable.Range(1, Clients).Select(i => ChatAsync(service, ledger, new Random(seed + i), s_turnsOfEachClient, deletes: true)));
-            Assert.Equal(0, await service.StopAsync());
+            await service.StopAsync();
         }
 
         // strace writes its last lines after the service is gone.

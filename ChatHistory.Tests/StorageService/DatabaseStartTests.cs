@@ -5,6 +5,8 @@ using System.Net;
 using ChatHistory.Storage.V1;
 using ChatHistory.Tests.Processes;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using storage::ChatHistory.StorageService.Database;
 using static ChatHistory.Tests.StorageService.Wire;
 
@@ -208,7 +210,7 @@ public sealed class DatabaseStartTests
         {
             await using var second = await StartProcessAsync(folder);
             await WaitForExitAsync(second.Id);
-            Assert.Equal(1, await second.StopAsync());
+            await second.StopAsync(exitCode: 1);
         }
         catch (InvalidOperationException)
         {
@@ -230,7 +232,7 @@ public sealed class DatabaseStartTests
         {
             await using var service = await StartProcessAsync(folder);
             await WaitForExitAsync(service.Id);
-            Assert.Equal(1, await service.StopAsync());
+            await service.StopAsync(exitCode: 1);
         }
         catch (InvalidOperationException)
         {
@@ -244,6 +246,22 @@ public sealed class DatabaseStartTests
         Assert.DoesNotContain("checkpoint", log, StringComparison.Ordinal);
     }
 
+    /// <summary>As a restore does that comes while the service still builds its model.</summary>
+    [Fact]
+    public async Task FirstRead_ThatIsShutOut_EndsNothing()
+    {
+        DatabaseFile? file = null;
+        await using var storage = await StorageFixture.StartPreparedAsync(services =>
+        {
+            file = services.GetRequiredService<DatabaseFile>();
+            _ = file.Readers.CloseAsync("A backup is being restored.", TimeSpan.Zero, TimeProvider.System);
+        });
+        Assert.False(storage.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested);
+
+        file!.Readers.Open();
+        Assert.Equal("First Conversation", (await storage.GetSessionAsync("session_001")).Title);
+    }
+
     [Fact]
     public async Task Terminated_EndsCleanlyWithAnEmptyLog()
     {
@@ -253,7 +271,7 @@ public sealed class DatabaseStartTests
         await WaitUntilHealthyAsync(service);
         await client.WriteAsync(AskNew(NewId(), "alice", Says("user", "Hi")).In());
 
-        Assert.Equal(0, await service.StopAsync());
+        await service.StopAsync();
 
         Assert.Equal(["chat.db", "chat.db.lock"], Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order());
     }

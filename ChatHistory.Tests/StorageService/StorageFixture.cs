@@ -56,8 +56,12 @@ internal sealed class StorageFixture : IAsyncDisposable
     /// <param name="databasePath">Null: a new file that goes with the fixture.</param>
     /// <param name="time">Null: the system's.</param>
     /// <param name="settings">Configuration, such as <c>("Writer:MaxQueuedCalls", "1")</c>.</param>
-    public static async Task<StorageFixture> StartAsync(
-        string? databasePath = null, TimeProvider? time = null, params (string Key, string Value)[] settings)
+    public static Task<StorageFixture> StartAsync(string? databasePath = null, TimeProvider? time = null, params (string Key, string Value)[] settings) =>
+        StartPreparedAsync(_ => { }, databasePath, time, settings);
+
+    /// <param name="prepare">Done to the service before it starts.</param>
+    public static async Task<StorageFixture> StartPreparedAsync(
+        Action<IServiceProvider> prepare, string? databasePath = null, TimeProvider? time = null, params (string Key, string Value)[] settings)
     {
         var ownFolder = databasePath is null ? new TemporaryFolder() : null;
         databasePath ??= Path.Combine(ownFolder!.Path, "chat.db");
@@ -80,6 +84,7 @@ internal sealed class StorageFixture : IAsyncDisposable
 
         var application = builder.Build();
         application.MapStorage();
+        prepare(application.Services);
         await application.StartAsync();
         var initializer = application.Services.GetServices<IHostedService>().OfType<DatabaseInitializer>().Single();
         await initializer.ExecuteTask!;

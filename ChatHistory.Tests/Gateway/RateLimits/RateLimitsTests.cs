@@ -138,7 +138,7 @@ public sealed class RateLimitsTests(LimitedSystem system) : IClassFixture<Limite
         var refused = await AskAsync();
         Assert.Equal((HttpStatusCode.TooManyRequests, "insufficient_quota", "insufficient_quota", "false"), (refused.Status, refused.ErrorCode, refused.ErrorType, refused.Headers["x-should-retry"]));
         Assert.Contains("200 tokens per day", refused.ErrorMessage, StringComparison.Ordinal);
-        Assert.Equal(0, await system.Running.Gateway.StopAsync());
+        await system.Running.Gateway.StopAsync();
         await system.Running.Gateway.RestartAsync();
         await system.Running.WaitUntilHealthyAsync();
         Assert.Equal("insufficient_quota", (await AskAsync()).ErrorCode);
