@@ -50,6 +50,9 @@ internal sealed class ChoiceAccumulator
         }
     }
 
+    /// <summary>A piece of text by itself, in UTF-8.</summary>
+    public void Add(ReadOnlySpan<byte> text, bool isReasoning) => (isReasoning ? _reasoning : _content).Append(Encoding.UTF8.GetString(text));
+
     /// <summary>The message so far.</summary>
     public MessageContent ToMessage()
     {

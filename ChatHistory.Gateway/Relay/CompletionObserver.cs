@@ -12,7 +12,12 @@ namespace ChatHistory.Gateway.Relay;
 /// <param name="choices">How many choices a complete answer has (the request's <c>n</c>).</param>
 internal sealed class CompletionObserver(int choices)
 {
+    /// <summary>A server whose chunks differ in more than their text, such as one that counts tokens in each, is read as JSON.</summary>
+    private const int MaxTemplates = 8;
+
     private readonly SortedDictionary<int, ChoiceAccumulator> _choices = [];
+    private ChunkTemplate? _template;
+    private int _templates;
 
     public string? CompletionId { get; private set; }
 
@@ -66,13 +71,41 @@ internal sealed class CompletionObserver(int choices)
             return ChunkKind.Done;
         }
 
+        if (_template is { } template && template.TryRead(data, out var text))
+        {
+            Chunks++;
+            _choices[template.Choice].Add(text, template.IsReasoning);
+            return ChunkKind.Content;
+        }
+
         try
         {
-            return JsonSerializer.Deserialize(data, ChatCompletionsJsonContext.Default.ChatCompletionWire) is { } chunk ? Observe(chunk) : ChunkKind.Other;
+            if (JsonSerializer.Deserialize(data, ChatCompletionsJsonContext.Default.ChatCompletionWire) is not { } chunk)
+            {
+                return ChunkKind.Other;
+            }
+
+            var kind = Observe(chunk);
+            if (kind == ChunkKind.Content)
+            {
+                Learn(data, chunk);
+            }
+
+            return kind;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or OpenAIErrorException)
         {
             return ChunkKind.Other;
+        }
+    }
+
+    /// <summary>Expects the next chunk to be like this one.</summary>
+    private void Learn(ReadOnlySpan<byte> data, ChatCompletionWire chunk)
+    {
+        if (_templates < MaxTemplates && _template?.IsOf(data) != true && ChunkTemplate.Of(data, chunk) is { } template)
+        {
+            _template = template;
+            _templates++;
         }
     }
 

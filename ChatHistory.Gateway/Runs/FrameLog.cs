@@ -8,7 +8,9 @@ internal sealed class FrameLog
 {
     private readonly List<byte[]> _frames = [];
     private readonly Lock _lock = new();
-    private TaskCompletionSource _changed = New();
+
+    // Made by the first who waits: mostly nobody does, and there is a frame for each token.
+    private TaskCompletionSource? _changed;
     private bool _ended;
 
     public int Count
@@ -22,10 +24,30 @@ internal sealed class FrameLog
         }
     }
 
-    public void Add(byte[] frame) => Change(() => _frames.Add(frame));
+    public void Add(byte[] frame)
+    {
+        TaskCompletionSource? waiting;
+        lock (_lock)
+        {
+            _frames.Add(frame);
+            (waiting, _changed) = (_changed, null);
+        }
+
+        waiting?.SetResult();
+    }
 
     /// <summary>No frame follows.</summary>
-    public void End() => Change(() => _ended = true);
+    public void End()
+    {
+        TaskCompletionSource? waiting;
+        lock (_lock)
+        {
+            _ended = true;
+            (waiting, _changed) = (_changed, null);
+        }
+
+        waiting?.SetResult();
+    }
 
     /// <summary>The frames with a number above <paramref name="number"/>.</summary>
     public byte[][] After(int number)
@@ -54,25 +76,11 @@ internal sealed class FrameLog
                     return false;
                 }
 
+                _changed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 changed = _changed.Task;
             }
 
             await changed.WaitAsync(cancellationToken);
         }
     }
-
-    private void Change(Action change)
-    {
-        TaskCompletionSource changed;
-        lock (_lock)
-        {
-            change();
-            changed = _changed;
-            _changed = New();
-        }
-
-        changed.SetResult();
-    }
-
-    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

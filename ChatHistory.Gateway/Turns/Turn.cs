@@ -120,7 +120,8 @@ internal sealed partial class Turn : IAsyncDisposable
 
     private void BeginCheckpointIfDue(CompletionObserver observer)
     {
-        var due = observer.Chunks - _checkpointChunks >= CheckpointChunks || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
+        // An answer that is whole will be committed in a moment.
+        var due = (!observer.Finished && observer.Chunks - _checkpointChunks >= CheckpointChunks) || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
         // One save at a time: when storage is slower than the model, the next one carries more.
         if (!due || !IsStored || !_checkpoint.IsCompleted || observer.Choices.FirstOrDefault() is not { } answer)
         {
