@@ -36,7 +36,8 @@ public static class Extensions
         builder.AddTelemetry(serviceName);
 
         builder.Services.AddServiceDiscovery();
-        builder.Services.ConfigureHttpClientDefaults(http => http.AddServiceDiscovery());
+        // Calls are told by spans and metrics. The factory's own loggers would tell them once more, at a level that nobody sees, and still cost each call a scope and its text.
+        builder.Services.ConfigureHttpClientDefaults(http => http.RemoveAllLoggers().AddServiceDiscovery());
 
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), [AliveTag]);
 

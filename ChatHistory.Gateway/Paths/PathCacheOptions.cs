@@ -9,7 +9,7 @@ internal sealed class PathCacheOptions
 
     /// <summary>The most that all paths may take together, in bytes. 0: none is kept, and storage sends the history with every turn.</summary>
     [Range(0, 64L * 1024 * 1024 * 1024)]
-    public long MaxBytes { get; init; } = 64L * 1024 * 1024;
+    public long MaxBytes { get; init; } = 128L * 1024 * 1024;
 
     /// <summary>A path that nobody has continued for so long is let go.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
