@@ -46,7 +46,7 @@ if [[ -z $counters ]]; then
 fi
 # Once more at the end, with what they said: of a long log the last lines are what is looked at.
 sed -n '/<UnitTestResult [^>]*outcome="Failed"/,/<\/UnitTestResult>/p' "$results/results.trx" \
-  | sed -nE 's/.*<UnitTestResult [^>]*testName="([^"]*)".*/Failed: \1/p; /<(Message|StackTrace)>/,/<\/(Message|StackTrace)>/{s/<\/?(Message|StackTrace)>//g; s/^ */  /; p}' | cut -c1-2000 | head -n 200
+  | sed -nE 's/.*<UnitTestResult [^>]*testName="([^"]*)".*/Failed: \1/p; /<(Message|StackTrace)>/,/<\/(Message|StackTrace)>/{s/<\/?(Message|StackTrace)>//g; s/^ */  /; p}' | cut -c1-2000 | awk '/^Failed: /{n = 0} n++ < 60'
 if [[ -s $CHATHISTORY_FIGURES ]]; then
   echo "Promises (docs/promises.md):"
   sort -V "$CHATHISTORY_FIGURES"

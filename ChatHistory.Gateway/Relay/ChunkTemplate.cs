@@ -39,7 +39,8 @@ internal sealed class ChunkTemplate
     /// <param name="chunk">The same, as it was read.</param>
     public static ChunkTemplate? Of(ReadOnlySpan<byte> data, ChatCompletionWire chunk)
     {
-        if (chunk.Choices is not [{ FinishReason: null, Message: null, Delta: { Refusal: null, ToolCalls: null } delta } choice]
+        if (chunk.Usage is not null
+            || chunk.Choices is not [{ FinishReason: null, Message: null, Delta: { Refusal: null, ToolCalls: null } delta } choice]
             || (delta.Content ?? delta.ReasoningContent ?? delta.Reasoning) is null)
         {
             return null;
@@ -51,6 +52,12 @@ internal sealed class ChunkTemplate
         var reader = new Utf8JsonReader(data);
         while (reader.Read())
         {
+            if (reader is { TokenType: JsonTokenType.PropertyName, ValueIsEscaped: true })
+            {
+                // Not every such name can be compared with one.
+                return null;
+            }
+
             if (reader.CurrentDepth == DepthOfText && reader.TokenType == JsonTokenType.PropertyName && IsText(reader) && reader.Read() && reader.TokenType == JsonTokenType.String)
             {
                 texts++;

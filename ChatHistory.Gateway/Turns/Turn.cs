@@ -121,8 +121,8 @@ internal sealed partial class Turn : IAsyncDisposable
     private void BeginCheckpointIfDue(CompletionObserver observer)
     {
         // An answer that is whole will be committed in a moment: it is saved before only where its client would be too far ahead.
-        var most = observer.Finished ? CheckpointChunks + 1 : CheckpointChunks;
-        var due = observer.Chunks - _checkpointChunks >= most || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
+        var enough = observer.Finished ? observer.Chunks - _savedChunks > CheckpointChunks : observer.Chunks - _checkpointChunks >= CheckpointChunks;
+        var due = enough || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
         // One save at a time: when storage is slower than the model, the next one carries more.
         if (!due || !IsStored || !_checkpoint.IsCompleted || observer.Choices.FirstOrDefault() is not { } answer)
         {

@@ -124,7 +124,7 @@ internal sealed partial class DatabaseInitializer(
         copies.RemoveOld();
     }
 
-    /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing.</summary>
+    /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing; a database that turns out to be damaged does.</summary>
     private async Task WarmUpAsync(CancellationToken cancellationToken)
     {
         try
@@ -132,7 +132,7 @@ internal sealed partial class DatabaseInitializer(
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
             await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is not OperationCanceledException && SentenceOf(exception) is null)
         {
             Log.NotWarm(logger, exception);
         }

@@ -34,6 +34,8 @@ public sealed class ChunkTemplateTests
             """{"choices":[{"index":1,"delta":DELTA}]}""",
             """{"choices":[{"index":0,"delta":DELTA},{"index":1,"delta":{"content":"b"}}]}""",
             """{"choices":[{"index":0,"delta":DELTA}],"usage":{"prompt_tokens":3,"completion_tokens":4}}""",
+            """{"choices":[{"index":0,"delta":DELTA}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""",
+            """{"choices":[{"index":0,"delta":DELTA,"logprobs":{"\ud800x":1}}]}""",
             """{"choices":[{"index":0,"also":{"content":"elsewhere"},"delta":DELTA}]}""",
             """{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"x"}}]}}]}""",
             """{"error":{"message":"boom"},"choices":[{"index":0,"delta":DELTA}]}"""),
@@ -75,6 +77,8 @@ public sealed class ChunkTemplateTests
     [InlineData("""{"choices":[{"index":0,"delta":{"content":"a","tool_calls":[]}}]}""")]
     [InlineData("""{"choices":[{"index":0,"delta":{"content":null}}]}""")]
     [InlineData("""{"choices":[{"index":0,"message":{"content":"a"}}]}""")]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":3}}""")]
+    [InlineData("""{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"\ud800x":1}}]}""")]
     [InlineData("""{"choices":[]}""")]
     public void ChunkWithMoreThanAPieceOfText_IsNoTemplate(string chunk) => Assert.Null(TemplateOf(chunk));
 

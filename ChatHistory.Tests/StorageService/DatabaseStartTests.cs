@@ -1,6 +1,7 @@
 extern alias storage;
 
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using ChatHistory.Storage.V1;
 using ChatHistory.Tests.Processes;
@@ -244,6 +245,34 @@ public sealed class DatabaseStartTests
         Assert.Contains("--restore latest", log, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", log, StringComparison.Ordinal);
         Assert.DoesNotContain("checkpoint", log, StringComparison.Ordinal);
+    }
+
+    /// <summary>What the start itself looks at is sound here.</summary>
+    [Fact]
+    public async Task DamagedTable_IsSaidWhenItIsReadFirst()
+    {
+        using var folder = new TemporaryFolder();
+        await using (await StorageFixture.StartAsync(folder.DatabasePath))
+        {
+        }
+
+        IReadOnlyList<string> pages;
+        using (var database = OtherTool.Open(folder.DatabasePath))
+        {
+            pages = [.. database.Query("SELECT rootpage || '' FROM sqlite_master WHERE tbl_name = 'sessions' AND rootpage > 0")];
+        }
+
+        using (var file = File.OpenWrite(folder.DatabasePath))
+        {
+            foreach (var page in pages)
+            {
+                file.Position = (int.Parse(page, CultureInfo.InvariantCulture) - 1) * 4096L;
+                file.Write(Enumerable.Repeat((byte)0xAA, 4096).ToArray());
+            }
+        }
+
+        var (exitCode, output) = await ServiceProcess.RunToItsEndAsync("ChatHistory.StorageService", SettingsOf(folder));
+        Assert.Equal((1, true), (exitCode, output.Contains("--restore latest", StringComparison.Ordinal)));
     }
 
     /// <summary>As a restore does that comes while the service still builds its model.</summary>
