@@ -25,7 +25,7 @@ internal sealed class PathCache : IDisposable
     /// <summary>The path that a session had at the end of its last turn here; null when it is not kept.</summary>
     public CachedPath? Find(Scope scope, string sessionId) => _paths?.Get<CachedPath>(KeyOf(scope, sessionId));
 
-    /// <summary>Keeps a session's path, in the place of the one before; one that would take the place of a dozen others is not kept.</summary>
+    /// <summary>Keeps a session's path, in the place of the one before. Not one that would take the place of a dozen others, nor one so short that it is soon sent again.</summary>
     /// <param name="answer">What comes behind the path.</param>
     /// <param name="version">What storage knows the path with the answer by.</param>
     public void Keep(Scope scope, string sessionId, TurnPath path, MessageContent answer, PathVersion version)
@@ -36,7 +36,8 @@ internal sealed class PathCache : IDisposable
         }
 
         var key = KeyOf(scope, sessionId);
-        if (path.Bytes + answer.CalculateSize() > _options.MaxBytes / MinPaths)
+        var bytes = path.Bytes + answer.CalculateSize();
+        if (bytes < _options.MinBytes || bytes > _options.MaxBytes / MinPaths)
         {
             _paths.Remove(key);
             return;

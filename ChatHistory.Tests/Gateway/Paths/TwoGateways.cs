@@ -33,6 +33,7 @@ public sealed class TwoGateways : IAsyncLifetime
             ["services__vllm__http__0"] = Model.Address.ToString(),
             ["ConnectionStrings__vllm"] = $"Endpoint={Model.Address}v1;Model={RunningSystem.Model}",
             ["Context__MaxTokens"] = "1000000",
+            ["PathCache__MinBytes"] = "0",
         });
         First = new HttpClient { BaseAddress = _first.Addresses[0] };
         using (await Eventually.GetAsync(() => First.GetAsync("/health"), health => health.IsSuccessStatusCode))
