@@ -72,8 +72,14 @@ internal sealed class ChunkTemplate
     /// <returns>False: it is not, or its text is not as plain as that.</returns>
     public bool TryRead(ReadOnlySpan<byte> data, out ReadOnlySpan<byte> text)
     {
-        text = IsOf(data) ? data[_head.Length..^_tail.Length] : default;
-        return IsOf(data) && !text.ContainsAny(s_notPlain) && Utf8.IsValid(text);
+        if (!IsOf(data))
+        {
+            text = default;
+            return false;
+        }
+
+        text = data[_head.Length..^_tail.Length];
+        return !text.ContainsAny(s_notPlain) && Utf8.IsValid(text);
     }
 
     /// <summary>Whether a chunk begins and ends like this one.</summary>

@@ -24,30 +24,10 @@ internal sealed class FrameLog
         }
     }
 
-    public void Add(byte[] frame)
-    {
-        TaskCompletionSource? waiting;
-        lock (_lock)
-        {
-            _frames.Add(frame);
-            (waiting, _changed) = (_changed, null);
-        }
-
-        waiting?.SetResult();
-    }
+    public void Add(byte[] frame) => Change(() => _frames.Add(frame));
 
     /// <summary>No frame follows.</summary>
-    public void End()
-    {
-        TaskCompletionSource? waiting;
-        lock (_lock)
-        {
-            _ended = true;
-            (waiting, _changed) = (_changed, null);
-        }
-
-        waiting?.SetResult();
-    }
+    public void End() => Change(() => _ended = true);
 
     /// <summary>The frames with a number above <paramref name="number"/>.</summary>
     public byte[][] After(int number)
@@ -82,5 +62,17 @@ internal sealed class FrameLog
 
             await changed.WaitAsync(cancellationToken);
         }
+    }
+
+    private void Change(Action change)
+    {
+        TaskCompletionSource? waiting;
+        lock (_lock)
+        {
+            change();
+            (waiting, _changed) = (_changed, null);
+        }
+
+        waiting?.SetResult();
     }
 }

@@ -121,7 +121,6 @@ internal sealed partial class DatabaseInitializer(
         Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
         // :: Step 7
         await WarmUpAsync(cancellationToken);
-        copies.RemoveOld();
     }
 
     /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing; a database that turns out to be damaged does.</summary>
@@ -131,6 +130,7 @@ internal sealed partial class DatabaseInitializer(
         {
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
             await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+            copies.RemoveOld();
         }
         catch (Exception exception) when (exception is not OperationCanceledException && SentenceOf(exception) is null)
         {
@@ -166,7 +166,7 @@ internal sealed partial class DatabaseInitializer(
         [LoggerMessage(LogLevel.Information, "Applied {Count} migrations, up to {Last}.")]
         public static partial void Migrated(ILogger logger, int count, string last);
 
-        [LoggerMessage(LogLevel.Warning, "The first read failed, so the first caller waits a little longer.")]
+        [LoggerMessage(LogLevel.Warning, "The first read, or looking for old copies of the database, failed: the first caller may wait a little longer, and copies that are too old are removed at the next start.")]
         public static partial void NotWarm(ILogger logger, Exception exception);
 
         [LoggerMessage(LogLevel.Critical, "{Reason}")]

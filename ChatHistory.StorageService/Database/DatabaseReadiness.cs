@@ -1,6 +1,6 @@
 namespace ChatHistory.StorageService.Database;
 
-/// <summary>Whether calls can be served. Set by <see cref="DatabaseInitializer"/> alone.</summary>
+/// <summary>Whether calls can be served. Set by <see cref="DatabaseInitializer"/>, and while a restore swaps the file.</summary>
 internal sealed class DatabaseReadiness
 {
     private volatile string? _notReadyBecause = "The storage service is starting.";

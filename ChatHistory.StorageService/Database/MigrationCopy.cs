@@ -48,22 +48,27 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
     /// <summary>Removes the copies that are older than a month, and what a copy that was cut off left.</summary>
     public void RemoveOld()
     {
-        var copies = file.Path + Infix + "*";
+        var name = Path.GetFileName(file.Path);
+        foreach (var copy in new DirectoryInfo(Path.GetDirectoryName(file.Path)!).EnumerateFiles(name + Infix + "*"))
+        {
+            if (copy.Name.EndsWith(Unfinished, StringComparison.Ordinal) || time.GetUtcNow() - copy.LastWriteTimeUtc > s_kept)
+            {
+                Remove(copy);
+            }
+        }
+    }
+
+    private void Remove(FileInfo copy)
+    {
         try
         {
-            foreach (var copy in new DirectoryInfo(Path.GetDirectoryName(file.Path)!).EnumerateFiles(Path.GetFileName(copies)))
-            {
-                if (copy.Name.EndsWith(Unfinished, StringComparison.Ordinal) || time.GetUtcNow() - copy.LastWriteTimeUtc > s_kept)
-                {
-                    copy.Delete();
-                    Log.Removed(logger, copy.FullName);
-                }
-            }
+            copy.Delete();
+            Log.Removed(logger, copy.FullName);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // No reason not to serve.
-            Log.CannotBeRemoved(logger, exception, copies);
+            Log.CannotBeRemoved(logger, exception, copy.FullName);
         }
     }
 
@@ -96,7 +101,7 @@ internal sealed partial class MigrationCopy(DatabaseFile file, IOptions<Database
         [LoggerMessage(LogLevel.Information, "Removed the old copy {Copy}.")]
         public static partial void Removed(ILogger logger, string copy);
 
-        [LoggerMessage(LogLevel.Warning, "What is old of {Copies} could not be removed.")]
-        public static partial void CannotBeRemoved(ILogger logger, Exception exception, string copies);
+        [LoggerMessage(LogLevel.Warning, "The old copy {Copy} could not be removed.")]
+        public static partial void CannotBeRemoved(ILogger logger, Exception exception, string copy);
     }
 }

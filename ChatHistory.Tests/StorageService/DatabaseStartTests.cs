@@ -1,6 +1,5 @@
 extern alias storage;
 
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using ChatHistory.Storage.V1;
@@ -207,16 +206,7 @@ public sealed class DatabaseStartTests
         using var folder = new TemporaryFolder();
         await using var first = await StorageFixture.StartAsync(folder.DatabasePath);
 
-        try
-        {
-            await using var second = await StartProcessAsync(folder);
-            await WaitForExitAsync(second.Id);
-            await second.StopAsync(exitCode: 1);
-        }
-        catch (InvalidOperationException)
-        {
-            // It had ended before it listened.
-        }
+        Assert.Equal(1, (await RunToItsEndAsync(folder)).ExitCode);
 
         var log = await File.ReadAllTextAsync(Directory.GetFiles(Path.Combine(folder.Path, "logs")).Single());
         Assert.Contains("another storage service owns", log, StringComparison.Ordinal);
@@ -229,16 +219,7 @@ public sealed class DatabaseStartTests
         using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder.DatabasePath, "this is no database" + new string(' ', 100_000));
 
-        try
-        {
-            await using var service = await StartProcessAsync(folder);
-            await WaitForExitAsync(service.Id);
-            await service.StopAsync(exitCode: 1);
-        }
-        catch (InvalidOperationException)
-        {
-            // It had ended before it listened.
-        }
+        Assert.Equal(1, (await RunToItsEndAsync(folder)).ExitCode);
 
         var log = await File.ReadAllTextAsync(Directory.GetFiles(Path.Combine(folder.Path, "logs")).Single());
         Assert.Contains($"{folder.DatabasePath} is damaged or is no database: SQLite Error 26", log, StringComparison.Ordinal);
@@ -271,7 +252,7 @@ public sealed class DatabaseStartTests
             }
         }
 
-        var (exitCode, output) = await ServiceProcess.RunToItsEndAsync("ChatHistory.StorageService", SettingsOf(folder));
+        var (exitCode, output) = await RunToItsEndAsync(folder);
         Assert.Equal((1, true), (exitCode, output.Contains("--restore latest", StringComparison.Ordinal)));
     }
 
@@ -338,6 +319,9 @@ public sealed class DatabaseStartTests
     internal static Task<ServiceProcess> StartProcessAsync(TemporaryFolder folder, params string[] launcher) =>
         ServiceProcess.StartAsync("ChatHistory.StorageService", SettingsOf(folder), launcher);
 
+    private static Task<(int ExitCode, string Output)> RunToItsEndAsync(TemporaryFolder folder) =>
+        ServiceProcess.RunToItsEndAsync("ChatHistory.StorageService", SettingsOf(folder));
+
     internal static Dictionary<string, string> SettingsOf(TemporaryFolder folder) => new()
     {
         ["Kestrel__Endpoints__grpc__Url"] = "http://127.0.0.1:0",
@@ -362,18 +346,5 @@ public sealed class DatabaseStartTests
             }
         }
         while (await pause.WaitForNextTickAsync(timeout.Token));
-    }
-
-    private static async Task WaitForExitAsync(int processId)
-    {
-        try
-        {
-            using var process = Process.GetProcessById(processId);
-            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
-        }
-        catch (ArgumentException)
-        {
-            // It has ended already.
-        }
     }
 }
