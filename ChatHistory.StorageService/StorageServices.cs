@@ -53,6 +53,8 @@ internal static class StorageServices
         builder.Services.AddHealthChecks().AddCheck<DatabaseHealthCheck>("database");
 
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxMessageBytes + GrpcFrameBytes);
+        // There are few connections, one for each gateway's turns: to hand what came on one over to another thread takes longer than to answer it.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Services.AddSingleton<TurnsService>();
         builder.Services.AddSingleton<SessionsService>();
         builder.Services.AddSingleton<MessagesService>();

@@ -39,7 +39,7 @@ internal sealed class TurnsService(
         var accepted = commands.OfType<TurnCommand>().ToArray();
         if (accepted.Length > 0)
         {
-            await writer.RunAsync(accepted, context.CancellationToken);
+            await writer.RunTurnsAsync(accepted, context.CancellationToken);
         }
 
         for (var i = 0; i < commands.Length; i++)

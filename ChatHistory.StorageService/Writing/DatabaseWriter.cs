@@ -8,15 +8,20 @@ namespace ChatHistory.StorageService.Writing;
 
 /// <summary>
 /// The one writer. Calls queue; a thread of its own takes all that wait, has them written together (<see cref="GroupCommit"/>), and then acknowledges them.
+/// A turn's call that finds nobody writing and nothing waiting writes by itself: to wake another thread, and be woken by it, takes longer than its transaction.
 /// </summary>
 /// <remarks>A thread and not a task, because SQLite has no asynchronous I/O: each commit blocks for an fsync.</remarks>
 internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics, IOptions<WriterOptions> options)
 {
+    // More is written by the thread of our own, so that none of the pool's is kept for long.
+    private const int MaxBytesOnCallersThread = 64 * 1024;
+
     private readonly Channel<Call> _queue = Channel.CreateBounded<Call>(new BoundedChannelOptions(options.Value.MaxQueuedCalls) { SingleReader = true });
 
-    // Wakes our thread, which sleeps at once: whoever waits for the channel itself looks again and again for a while first, and those
-    // were more system calls than all that SQLite made.
-    private readonly object _queued = new();
+    // Says who writes, and wakes our thread, which sleeps at once: whoever waits for the channel itself looks again and again for a while first,
+    // and those were more system calls than all that SQLite made.
+    private readonly object _turn = new();
+    private bool _isWriting;
 
     private readonly int _maxBatch = options.Value.MaxBatch;
     private readonly long _maxQueuedBytes = options.Value.MaxQueuedBytes;
@@ -42,9 +47,13 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
     /// <summary>Accepts nothing more, writes what waits, and closes the connection.</summary>
     public async Task StopAsync()
     {
-        _stopping = true;
-        _queue.Writer.TryComplete();
-        WakeUp();
+        lock (_turn)
+        {
+            _stopping = true;
+            _queue.Writer.TryComplete();
+            Monitor.Pulse(_turn);
+        }
+
         if (_thread is { } thread)
         {
             await Task.Run(thread.Join);
@@ -53,11 +62,11 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
         commit.Close();
     }
 
-    /// <summary>Writes one command; throws when it could not be written.</summary>
+    /// <summary>Writes one command, however long that takes; throws when it could not be written.</summary>
     /// <exception cref="Grpc.Core.RpcException">The status of the failure.</exception>
     public async Task RunAsync(WriteCommand command, CancellationToken cancellationToken)
     {
-        await RunAsync([command], cancellationToken);
+        await QueueAsync(NewCall([command]), cancellationToken);
         switch (command.Failure)
         {
             case null:
@@ -72,11 +81,32 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
     }
 
     /// <summary>
-    /// Writes commands in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
+    /// Writes commands of turns in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
     /// why one is not. Cancellation ends the waiting, not the writing.
     /// </summary>
     /// <exception cref="Grpc.Core.RpcException">Nothing was written: RESOURCE_EXHAUSTED when too much waits, UNAVAILABLE when stopping.</exception>
-    public Task RunAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)
+    public Task RunTurnsAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)
+    {
+        var call = NewCall(commands);
+        if (call.Size > MaxBytesOnCallersThread || !TryBegin())
+        {
+            return QueueAsync(call, cancellationToken);
+        }
+
+        try
+        {
+            commit.Write(commands);
+        }
+        finally
+        {
+            Interlocked.Add(ref _queuedBytes, -call.Size);
+            End();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private Call NewCall(IReadOnlyList<WriteCommand> commands)
     {
         var call = new Call(commands);
         if (Interlocked.Add(ref _queuedBytes, call.Size) > _maxQueuedBytes)
@@ -85,13 +115,22 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
             throw StorageStatus.Overloaded("Too many bytes wait to be written; try again later.");
         }
 
+        return call;
+    }
+
+    private Task QueueAsync(Call call, CancellationToken cancellationToken = default)
+    {
         if (!_queue.Writer.TryWrite(call))
         {
             Interlocked.Add(ref _queuedBytes, -call.Size);
             throw Refusal();
         }
 
-        WakeUp();
+        lock (_turn)
+        {
+            Monitor.Pulse(_turn);
+        }
+
         return call.Done.Task.WaitAsync(cancellationToken);
     }
 
@@ -104,26 +143,15 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
     /// </summary>
     /// <exception cref="Grpc.Core.RpcException">UNAVAILABLE: the service is stopping. RESOURCE_EXHAUSTED: too many calls wait.</exception>
     public Task BetweenTransactionsAsync(Action<PreparedConnection> work) =>
-        EnqueueAsync(new Call(() => work(commit.Connection)));
+        QueueAsync(new Call(() => work(commit.Connection)));
 
     /// <summary>The same with the connection closed. The next transaction opens a new one.</summary>
     public Task WhileClosedAsync(Action work) =>
-        EnqueueAsync(new Call(() =>
+        QueueAsync(new Call(() =>
         {
             commit.Close();
             work();
         }));
-
-    private Task EnqueueAsync(Call call)
-    {
-        if (!_queue.Writer.TryWrite(call))
-        {
-            throw Refusal();
-        }
-
-        WakeUp();
-        return call.Done.Task;
-    }
 
     private void Run()
     {
@@ -157,36 +185,47 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
             }
 
             between?.RunBetween();
+            End();
         }
     }
 
-    private void WakeUp()
+    /// <summary>True for a caller that may write now, by itself, and then must <see cref="End"/>.</summary>
+    private bool TryBegin()
     {
-        lock (_queued)
+        lock (_turn)
         {
-            Monitor.Pulse(_queued);
+            return _thread is not null && !_stopping && !_isWriting && !_queue.Reader.TryPeek(out _) && (_isWriting = true);
         }
     }
 
-    /// <summary>False: none will come any more.</summary>
+    private void End()
+    {
+        lock (_turn)
+        {
+            _isWriting = false;
+            Monitor.Pulse(_turn);
+        }
+    }
+
+    /// <summary>False: none will come any more. True: something waits, and it is our thread that writes.</summary>
     private bool WaitForCalls()
     {
         // Looked at under the lock, so that nobody's waking is missed in between.
-        lock (_queued)
+        lock (_turn)
         {
-            while (!_queue.Reader.TryPeek(out _))
+            while (_isWriting || !_queue.Reader.TryPeek(out _))
             {
                 // Completed only when it is empty, too.
-                if (_queue.Reader.Completion.IsCompleted)
+                if (!_isWriting && _queue.Reader.Completion.IsCompleted)
                 {
                     return false;
                 }
 
-                Monitor.Wait(_queued);
+                Monitor.Wait(_turn);
             }
-        }
 
-        return true;
+            return _isWriting = true;
+        }
     }
 
     private sealed class Call(IReadOnlyList<WriteCommand> commands)

@@ -4,7 +4,7 @@ using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Writing;
 
-/// <summary>Runs commands in one transaction: one fsync carries many turns. Owns the connection that writes. Used by the writer's thread alone.</summary>
+/// <summary>Runs commands in one transaction: one fsync carries many turns. Owns the connection that writes. Used by one thread at a time: whose turn it is, says <see cref="DatabaseWriter"/>.</summary>
 /// <remarks>
 /// If a command fails, the transaction is rolled back and each command is run in one of its own, so that only the guilty one fails.
 /// If a COMMIT fails, nothing is acknowledged and the connection is opened anew: after a failed fsync nobody knows what is on disk.

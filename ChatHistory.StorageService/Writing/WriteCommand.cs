@@ -24,7 +24,7 @@ internal abstract class WriteCommand
     /// </summary>
     public virtual bool CountsItself => false;
 
-    /// <summary>Runs on the writer's thread.</summary>
+    /// <summary>Runs while its thread is the one that writes.</summary>
     /// <param name="database">The writer's connection, inside a transaction.</param>
     /// <param name="now">The transaction's time, as the database holds times.</param>
     public abstract void Execute(PreparedConnection database, string now);

@@ -102,6 +102,35 @@ public sealed class DatabaseWriterTests
     }
 
     [Fact]
+    public async Task WhoFindsNobodyWriting_WritesAndHoldsUpNobody()
+    {
+        await using var storage = await StorageFixture.StartAsync();
+        var writer = storage.Services.GetRequiredService<DatabaseWriter>();
+        using var first = new HeldCommand();
+        using var second = new HeldCommand();
+        second.Release.Set();
+
+        var writing = Task.Factory.StartNew(
+            () => (ThreadId: Environment.CurrentManagedThreadId, IsDurable: writer.RunTurnsAsync([first], CancellationToken.None).IsCompletedSuccessfully),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await first.Begun.Task;
+        var waiting = writer.RunTurnsAsync([second], CancellationToken.None);
+        var stopping = writer.StopAsync();
+        var after = Assert.Throws<RpcException>(() => { _ = writer.RunTurnsAsync([second], CancellationToken.None); });
+
+        Assert.False(waiting.IsCompleted || stopping.IsCompleted, "Two wrote at the same time, or the writer stopped before what it had accepted was written.");
+        first.Release.Set();
+        var caller = await writing;
+        await waiting;
+        await stopping;
+
+        Assert.True(caller.IsDurable);
+        Assert.Equal(caller.ThreadId, first.ThreadId);
+        Assert.NotEqual(caller.ThreadId, second.ThreadId);
+        Assert.Equal(StatusCode.Unavailable, after.StatusCode);
+    }
+
+    [Fact]
     public async Task GuiltyCommand_FailsAlone()
     {
         await using var storage = await StorageFixture.StartAsync();
@@ -193,5 +222,24 @@ public sealed class DatabaseWriterTests
         Assert.DoesNotContain(span.TagObjects, tag => tag.Value is string text && text.Contains("private", StringComparison.Ordinal));
         var failed = Assert.Single(spans, span => span.TraceId.ToHexString() == "5bf92f3577b34da6a3ce929d0e0e4736");
         Assert.Equal(("SessionNotFound", ActivityStatusCode.Error), (failed.GetTagItem("error.type"), failed.Status));
+    }
+
+    /// <summary>Changes nothing, and does not end before it is released.</summary>
+    private sealed class HeldCommand : storage::ChatHistory.StorageService.Writing.WriteCommand, IDisposable
+    {
+        public ManualResetEventSlim Release { get; } = new();
+
+        public TaskCompletionSource Begun { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public int ThreadId { get; private set; }
+
+        public override void Execute(PreparedConnection database, string now)
+        {
+            ThreadId = Environment.CurrentManagedThreadId;
+            Begun.TrySetResult();
+            Release.Wait();
+        }
+
+        public void Dispose() => Release.Dispose();
     }
 }
