@@ -185,9 +185,11 @@ start() { # name project url KEY=VALUE...
 
 free_port; storage_grpc=$port
 free_port; storage_http=$port
+# GCgen0size: as in the AppHost, which says why.
 start storage ChatHistory.StorageService "grpc http://127.0.0.1:$storage_grpc  health http://127.0.0.1:$storage_http/health" \
   "Kestrel__Endpoints__grpc__Url=http://127.0.0.1:$storage_grpc" \
-  "Kestrel__Endpoints__http__Url=http://127.0.0.1:$storage_http"
+  "Kestrel__Endpoints__http__Url=http://127.0.0.1:$storage_http" \
+  "DOTNET_GCgen0size=400000"
 
 model_server=${VLLM_ENDPOINT:-}
 if [[ -z $model_server ]]; then
