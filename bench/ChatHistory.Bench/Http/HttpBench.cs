@@ -73,12 +73,18 @@ internal sealed class HttpBench : IAsyncDisposable
         await WarmUpAsync();
         await LetCompileAsync();
         var product = _targets.Single(target => target.Name == Target.Product);
+        using var tables = new TablesAlone(Path.Combine(_folder, "tables.db"), ChatHistoryProduct.Database(_folder));
         var (cpuBefore, slicesBefore) = (product.Cpu, _cpuInSlices);
         for (var round = 0; round < _pace.Rounds; round++)
         {
             foreach (var (number, workload) in Workload.All.Where(workload => _pace.Includes(workload.Name)).Index())
             {
                 await RoundAsync(workload, round + number);
+            }
+
+            if (_pace.Includes(TablesAlone.Name))
+            {
+                await tables.RoundAsync(_results, TimeSpan.FromSeconds(_pace.SliceSeconds));
             }
 
             if (_pace.Includes(SessionWorkload.Name))

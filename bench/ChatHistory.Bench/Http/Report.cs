@@ -85,6 +85,16 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
             Line(text, $"| {kind} | {Median(s => s.Rate)} | {Median(s => s.P50)} | {Median(s => s.P99)} | {Ratio(s => s.P50)} | {Median(s => s.Cpu)} | {Ratio(s => s.Cpu)} | {Median(s => s.RssMegabytes)} |");
         }
 
+        Line(text, $"\n## {TablesAlone.Name}\n");
+        text.Append("The least that the product's tables cost: one thread, no service, each row written once. x yarp: of YARP's plain answers with 64 connections, in the same round.\n\n");
+        text.Append("| | turns/s | x yarp | commit p50 us | p99 us | CPU us/turn | x yarp |\n|---|---|---|---|---|---|---|\n");
+        foreach (var kind in TablesAlone.Kinds)
+        {
+            string Median(Func<Slice, double> value) => Number(results.Median(TablesAlone.Name, kind, value));
+            string Ratio(Func<Slice, double> value) => Factor(results.Ratio(TablesAlone.Name, kind, Target.Yarp, value));
+            Line(text, $"| {kind} | {Median(s => s.Rate)} | {Ratio(s => s.Rate)} | {Median(s => s.P50)} | {Median(s => s.P99)} | {Median(s => s.Cpu)} | {Ratio(s => s.Cpu)} |");
+        }
+
         return text.ToString();
     }
 
@@ -112,7 +122,7 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
         results.Errors,
         OthersCpu,
         Goals = Goal.Of(results).Select(goal => new { goal.Workload, goal.What, goal.AtLeast, goal.Bound, goal.Measured, goal.IsMet }),
-        Workloads = Workload.All.Select(workload => workload.Name).Append(SessionWorkload.Name).ToDictionary(
+        Workloads = Workload.All.Select(workload => workload.Name).Append(SessionWorkload.Name).Append(TablesAlone.Name).ToDictionary(
             workload => workload,
             workload => results.TargetsOf(workload).ToDictionary(target => target, target => results.Of(workload, target))),
     };

@@ -11,7 +11,7 @@ internal sealed class RawDatabase : IDisposable
     {
         SQLitePCL.Batteries_V2.Init();
         Check(raw.sqlite3_open(path, out _database));
-        foreach (var pragma in (string[])["busy_timeout=5000", "page_size=4096", "journal_mode=wal", "synchronous=2", "wal_autocheckpoint=0", "journal_size_limit=67108864", "cache_size=-16384"])
+        foreach (var pragma in (string[])["busy_timeout=5000", "page_size=4096", "journal_mode=wal", "synchronous=2", "wal_autocheckpoint=0", "journal_size_limit=67108864", "cache_size=-16384", "temp_store=2", "secure_delete=1", "foreign_keys=1"])
         {
             Run("PRAGMA " + pragma);
         }
@@ -24,6 +24,22 @@ internal sealed class RawDatabase : IDisposable
     }
 
     public void Run(string sql) => Check(raw.sqlite3_exec(_database, sql));
+
+    /// <summary>The first column of a query.</summary>
+    public List<string> Texts(string sql)
+    {
+        var texts = new List<string>();
+        using var query = Prepare(sql);
+        while (raw.sqlite3_step(query) == raw.SQLITE_ROW)
+        {
+            texts.Add(raw.sqlite3_column_text(query, 0).utf8_to_string());
+        }
+
+        return texts;
+    }
+
+    /// <summary>As the service runs turns, which count by themselves (decision 27).</summary>
+    public void DisableTriggers() => Check(raw.sqlite3_db_config(_database, raw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, out _));
 
     /// <summary>Runs a statement that returns no rows, with the parameters that it has been given.</summary>
     public void Step(sqlite3_stmt statement)

@@ -11,8 +11,8 @@ namespace ChatHistory.Bench.Storage;
 /// </summary>
 /// <param name="path">The file.</param>
 /// <param name="likeTheService">
-/// False: one table, one row per message, nothing else. True: a file that the service made, with all its indexes and triggers, the session row
-/// inserted and updated with each message.
+/// False: one table, one row per message, nothing else. True: a file that the service made, with all its indexes, the session row
+/// inserted and updated with each message. Without triggers, as the service writes turns (decision 27).
 /// </param>
 internal sealed class RawLoad(string path, bool likeTheService) : IDisposable
 {
@@ -34,7 +34,11 @@ internal sealed class RawLoad(string path, bool likeTheService) : IDisposable
     public async Task<LoadResult> RunAsync(int producers, TimeSpan warmUp, TimeSpan duration, int turnsPerSession)
     {
         using var database = new RawDatabase(path);
-        if (!likeTheService)
+        if (likeTheService)
+        {
+            database.DisableTriggers();
+        }
+        else
         {
             database.Run(RawMessage.Create);
         }

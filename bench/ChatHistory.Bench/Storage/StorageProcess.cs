@@ -31,6 +31,7 @@ internal sealed class StorageProcess(ChildProcess process, GrpcChannel channel, 
             ["VOLUME_DIR"] = volume,
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{grpcPort}",
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{healthPort}",
+            ["DOTNET_GCgen0size"] = "400000",
         });
         var readyAfter = await process.WaitReadyAsync(healthPort, "/health");
         var channel = GrpcChannel.ForAddress(new Uri($"http://127.0.0.1:{grpcPort}"), new GrpcChannelOptions { MaxReceiveMessageSize = null, MaxSendMessageSize = null });

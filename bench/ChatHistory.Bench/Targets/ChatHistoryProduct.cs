@@ -24,6 +24,7 @@ internal static class ChatHistoryProduct
         {
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{grpcPort}",
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{healthPort}",
+            ["DOTNET_GCgen0size"] = "400000",
         });
         var gateway = Start(repository, folder, "Gateway", telemetryPort, new()
         {
