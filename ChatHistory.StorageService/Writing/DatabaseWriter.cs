@@ -203,7 +203,11 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
         lock (_turn)
         {
             _isWriting = false;
-            Monitor.Pulse(_turn);
+            // Our thread is not woken for nothing: that is what a call that writes by itself saves.
+            if (_stopping || _queue.Reader.TryPeek(out _))
+            {
+                Monitor.Pulse(_turn);
+            }
         }
     }
 
