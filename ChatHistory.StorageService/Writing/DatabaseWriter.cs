@@ -82,7 +82,7 @@ internal sealed class DatabaseWriter(GroupCommit commit, StorageMetrics metrics,
 
     /// <summary>
     /// Writes commands of turns in their order, in one transaction. Ends when they are durable, or when <see cref="WriteCommand.Failure"/> says
-    /// why one is not. Cancellation ends the waiting, not the writing.
+    /// why one is not. Cancellation ends the waiting in the queue, not the writing.
     /// </summary>
     /// <exception cref="Grpc.Core.RpcException">Nothing was written: RESOURCE_EXHAUSTED when too much waits, UNAVAILABLE when stopping.</exception>
     public Task RunTurnsAsync(IReadOnlyList<WriteCommand> commands, CancellationToken cancellationToken)

@@ -106,9 +106,10 @@ public sealed class DatabaseWriterTests
     {
         await using var storage = await StorageFixture.StartAsync();
         var writer = storage.Services.GetRequiredService<DatabaseWriter>();
+        // Whatever fails below, the writer is let go.
         using var first = new HeldCommand();
         using var second = new HeldCommand();
-        second.Release.Set();
+        second.Release();
 
         var writing = Task.Factory.StartNew(
             () => (ThreadId: Environment.CurrentManagedThreadId, IsDurable: writer.RunTurnsAsync([first], CancellationToken.None).IsCompletedSuccessfully),
@@ -119,7 +120,7 @@ public sealed class DatabaseWriterTests
         var after = Assert.Throws<RpcException>(() => { _ = writer.RunTurnsAsync([second], CancellationToken.None); });
 
         Assert.False(waiting.IsCompleted || stopping.IsCompleted, "Two wrote at the same time, or the writer stopped before what it had accepted was written.");
-        first.Release.Set();
+        first.Release();
         var caller = await writing;
         await waiting;
         await stopping;
@@ -227,7 +228,7 @@ public sealed class DatabaseWriterTests
     /// <summary>Changes nothing, and does not end before it is released.</summary>
     private sealed class HeldCommand : storage::ChatHistory.StorageService.Writing.WriteCommand, IDisposable
     {
-        public ManualResetEventSlim Release { get; } = new();
+        private readonly TaskCompletionSource _released = new();
 
         public TaskCompletionSource Begun { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -237,9 +238,11 @@ public sealed class DatabaseWriterTests
         {
             ThreadId = Environment.CurrentManagedThreadId;
             Begun.TrySetResult();
-            Release.Wait();
+            _released.Task.Wait();
         }
 
-        public void Dispose() => Release.Dispose();
+        public void Release() => _released.TrySetResult();
+
+        public void Dispose() => Release();
     }
 }
