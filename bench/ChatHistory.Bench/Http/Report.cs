@@ -86,7 +86,7 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
         }
 
         Line(text, $"\n## {TablesAlone.Name}\n");
-        text.Append("The least that the product's tables cost: one thread, no service, each row written once. x yarp: of YARP's plain answers with 64 connections, in the same round.\n\n");
+        text.Append("About the least that the product's tables cost: one thread, no service, each row written once; checkpoints included. x yarp: of YARP's plain answers with 64 connections, in the same round.\n\n");
         text.Append("| | turns/s | x yarp | commit p50 us | p99 us | CPU us/turn | x yarp |\n|---|---|---|---|---|---|---|\n");
         foreach (var kind in TablesAlone.Kinds)
         {

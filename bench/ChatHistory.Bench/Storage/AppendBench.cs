@@ -12,7 +12,7 @@ internal static class AppendBench
         """
         `service`: the gateway's calls over gRPC, one call in flight that carries all that waits; a turn is begun (question, answer's row), then completed (answer).
         `raw`: one writer thread in the load generator's process, group commit, one table with the same columns, one row per message.
-        `raw, schema`: the same into a file with the service's schema, and the session row updated with each message. Sessions of 4 turns. Medians of interleaved rounds.
+        `raw, schema`: the same into a file with the service's schema, without its triggers, and the session row updated with each message. Sessions of 4 turns. Medians of interleaved rounds.
         """;
 
     private static readonly int[] s_producers = [1, 16, 64, 256];
