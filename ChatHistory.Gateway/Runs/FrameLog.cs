@@ -24,10 +24,24 @@ internal sealed class FrameLog
         }
     }
 
-    public void Add(byte[] frame) => Change(() => _frames.Add(frame));
+    public void Add(byte[] frame)
+    {
+        lock (_lock)
+        {
+            _frames.Add(frame);
+            WakeUp();
+        }
+    }
 
     /// <summary>No frame follows.</summary>
-    public void End() => Change(() => _ended = true);
+    public void End()
+    {
+        lock (_lock)
+        {
+            _ended = true;
+            WakeUp();
+        }
+    }
 
     /// <summary>The frames with a number above <paramref name="number"/>.</summary>
     public byte[][] After(int number)
@@ -64,15 +78,10 @@ internal sealed class FrameLog
         }
     }
 
-    private void Change(Action change)
+    // Under the lock: who waits goes on elsewhere.
+    private void WakeUp()
     {
-        TaskCompletionSource? waiting;
-        lock (_lock)
-        {
-            change();
-            (waiting, _changed) = (_changed, null);
-        }
-
-        waiting?.SetResult();
+        _changed?.SetResult();
+        _changed = null;
     }
 }
