@@ -1,9 +1,7 @@
 using System.Diagnostics;
 using ChatHistory.StorageService.Backups;
-using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Turns;
-using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
 using Microsoft.Data.Sqlite;
@@ -129,7 +127,7 @@ internal sealed partial class DatabaseInitializer(
         try
         {
             await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-            await context.FindSessionAsync("", new UserScope(Owner: null), cancellationToken);
+            await context.Sessions.AnyAsync(session => session.SessionId == "", cancellationToken);
             copies.RemoveOld();
         }
         catch (Exception exception) when (exception is not OperationCanceledException && SentenceOf(exception) is null)

@@ -39,6 +39,20 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     /// <summary>Runs a query. Dispose the rows before the next use of the same SQL.</summary>
     public Rows Query(string sql, params ReadOnlySpan<SqlValue> values) => Prepare(sql).Query(values);
 
+    /// <summary>Runs queries that belong together, in one snapshot of the database.</summary>
+    public T Snapshot<T>(Func<PreparedConnection, T> queries)
+    {
+        Execute("BEGIN");
+        try
+        {
+            return queries(this);
+        }
+        finally
+        {
+            Rollback();
+        }
+    }
+
     public void Begin()
     {
         Execute("BEGIN IMMEDIATE");

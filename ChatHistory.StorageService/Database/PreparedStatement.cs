@@ -86,6 +86,8 @@ internal sealed class PreparedStatement : IDisposable
 
     internal long Integer(int column) => raw.sqlite3_column_int64(_statement, column);
 
+    internal double Real(int column) => raw.sqlite3_column_double(_statement, column);
+
     // The bytes as they are, and not up to the first NUL.
     internal ReadOnlySpan<byte> Bytes(int column) => raw.sqlite3_column_blob(_statement, column);
 
@@ -164,6 +166,8 @@ internal readonly struct Rows(PreparedStatement statement) : IDisposable
     public int GetInt32(int column) => checked((int)statement.Integer(column));
 
     public bool GetBoolean(int column) => statement.Integer(column) != 0;
+
+    public double GetDouble(int column) => statement.Real(column);
 
     /// <summary>A text; empty for NULL.</summary>
     public string GetString(int column) => Encoding.UTF8.GetString(statement.Bytes(column));

@@ -1,8 +1,18 @@
+using ChatHistory.StorageService.Database;
+
 namespace ChatHistory.StorageService.Messages;
 
 /// <summary>A row of <c>messages</c>. The writer writes rows by <see cref="MessageRow"/>; this type is what queries read.</summary>
 internal sealed class Message
 {
+    /// <summary>The columns that <see cref="Read"/> reads, in its order: all that the contract's message has.</summary>
+    public const string Columns =
+        """
+        message_id, session_id, role, content, model, tokens, created_at, parent_id, seq, status,
+        content_parts, tool_calls, tool_call_id, name, reasoning, extra,
+        finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, metadata, request
+        """;
+
     public required string MessageId { get; init; }
 
     public required string SessionId { get; init; }
@@ -73,4 +83,35 @@ internal sealed class Message
 
     /// <summary>When the row was last written; the lease of a turn in progress.</summary>
     public string? UpdatedAt { get; init; }
+
+    /// <summary>Reads <see cref="Columns"/>.</summary>
+    public static Message Read(Rows row) => new()
+    {
+        MessageId = row.GetString(0),
+        SessionId = row.GetString(1),
+        Role = row.GetString(2),
+        Content = row.GetString(3),
+        Model = row.GetText(4),
+        Tokens = row.IsNull(5) ? null : row.GetInt32(5),
+        CreatedAt = row.GetText(6),
+        ParentId = row.GetText(7),
+        Seq = row.IsNull(8) ? null : row.GetInt64(8),
+        Status = row.GetString(9),
+        ContentParts = row.GetText(10),
+        ToolCalls = row.GetText(11),
+        ToolCallId = row.GetText(12),
+        Name = row.GetText(13),
+        Reasoning = row.GetText(14),
+        Extra = row.GetText(15),
+        FinishReason = row.GetText(16),
+        PromptTokens = row.IsNull(17) ? null : row.GetInt32(17),
+        TtftMs = row.IsNull(18) ? null : row.GetDouble(18),
+        DurationMs = row.IsNull(19) ? null : row.GetDouble(19),
+        CompletionId = row.GetText(20),
+        RequestId = row.GetText(21),
+        TraceId = row.GetText(22),
+        Error = row.GetText(23),
+        Metadata = row.GetText(24),
+        Request = row.GetText(25),
+    };
 }

@@ -1,6 +1,5 @@
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Sessions;
-using Microsoft.EntityFrameworkCore;
 
 namespace ChatHistory.StorageService.Messages;
 
@@ -8,37 +7,47 @@ namespace ChatHistory.StorageService.Messages;
 internal readonly record struct MessagePage(int Limit, int Offset, long? AfterSeq, bool Descending);
 
 /// <summary>Pages of a session's messages, and of paths. Each reads one message more than asked for, to tell whether there is more.</summary>
+/// <remarks>They are what a history is read by, so they are prepared statements, as a turn's are (decision 35).</remarks>
 internal static class MessagePages
 {
+    private const string SelectAfter = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+
+    private const string SelectBefore = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+
+    private const string SelectById = $"SELECT {Message.Columns} FROM messages WHERE message_id = ?1";
+
+    private const string SelectSeqAtOffset = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq LIMIT 1 OFFSET ?2";
+
+    private const string SelectSeqAtOffsetFromEnd = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2";
+
+    private const string CountOwn = "SELECT count(*) FROM messages WHERE session_id = ?1";
+
     /// <summary>A page of all that a session shows, by seq.</summary>
-    public static async Task<(List<Message> Messages, bool HasMore)> ReadMessagesAsync(
-        this ChatHistoryDbContext database, SessionView view, MessagePage page, CancellationToken cancellationToken)
+    public static (List<Message> Messages, bool HasMore) ReadMessages(PreparedConnection database, SessionView view, MessagePage page)
     {
         var wanted = page.Limit + 1;
         List<Message> messages = [];
         if (page.Descending)
         {
-            messages = await ReadOwnAsync(database, view.Session, page, wanted, cancellationToken);
+            messages = ReadOwn(database, view.Session, page, wanted);
             if (messages.Count < wanted && view.Inherited.Count > 0)
             {
-                var own = page is { AfterSeq: null, Offset: > 0 }
-                    ? await database.Messages.CountAsync(m => m.SessionId == view.Session.SessionId, cancellationToken)
-                    : 0;
-                var rest = page with { Limit = wanted - messages.Count, Offset = Math.Max(0, page.Offset - own) };
-                messages.AddRange(await LoadAsync(database, Cut(view.Inherited, rest), cancellationToken));
+                var own = page is { AfterSeq: null, Offset: > 0 } ? Number(database, CountOwn, view.Session.SessionId) ?? 0 : 0;
+                var rest = page with { Limit = wanted - messages.Count, Offset = (int)Math.Max(0, page.Offset - own) };
+                messages.AddRange(Load(database, Cut(view.Inherited, rest)));
             }
         }
         else
         {
             if (view.Inherited.Count > 0)
             {
-                messages = await LoadAsync(database, Cut(view.Inherited, page with { Limit = wanted }), cancellationToken);
+                messages = Load(database, Cut(view.Inherited, page with { Limit = wanted }));
             }
 
             if (messages.Count < wanted)
             {
                 var rest = page with { Offset = Math.Max(0, page.Offset - view.Inherited.Count) };
-                messages.AddRange(await ReadOwnAsync(database, view.Session, rest, wanted - messages.Count, cancellationToken));
+                messages.AddRange(ReadOwn(database, view.Session, rest, wanted - messages.Count));
             }
         }
 
@@ -46,11 +55,10 @@ internal static class MessagePages
     }
 
     /// <summary>A page of a path.</summary>
-    public static async Task<(List<Message> Messages, bool HasMore)> ReadPathAsync(
-        this ChatHistoryDbContext database, IReadOnlyList<PlaceOnPath> path, MessagePage page, CancellationToken cancellationToken) =>
+    public static (List<Message> Messages, bool HasMore) ReadPath(PreparedConnection database, IReadOnlyList<PlaceOnPath> path, MessagePage page) =>
         page.Limit == 0
-            ? (await LoadAsync(database, Cut(path, page with { Limit = int.MaxValue }), cancellationToken), false)
-            : HasMore(await LoadAsync(database, Cut(path, page with { Limit = page.Limit + 1 }), cancellationToken), page.Limit);
+            ? (Load(database, Cut(path, page with { Limit = int.MaxValue })), false)
+            : HasMore(Load(database, Cut(path, page with { Limit = page.Limit + 1 })), page.Limit);
 
     private static (List<Message> Messages, bool HasMore) HasMore(List<Message> messages, int limit)
     {
@@ -58,36 +66,69 @@ internal static class MessagePages
         return (hasMore ? messages[..limit] : messages, hasMore);
     }
 
-    private static string[] Cut(IReadOnlyList<PlaceOnPath> path, MessagePage page)
+    private static IEnumerable<string> Cut(IReadOnlyList<PlaceOnPath> path, MessagePage page)
     {
         var places = page.Descending ? path.Reverse() : path;
         places = page.AfterSeq is { } seq
             ? places.Where(place => page.Descending ? place.Seq < seq : place.Seq > seq)
             : places.Skip(page.Offset);
-        return [.. places.Take(page.Limit).Select(place => place.MessageId)];
+        return places.Take(page.Limit).Select(place => place.MessageId);
     }
 
-    private static async Task<List<Message>> ReadOwnAsync(
-        ChatHistoryDbContext database, Session session, MessagePage page, int wanted, CancellationToken cancellationToken)
+    private static List<Message> ReadOwn(PreparedConnection database, Session session, MessagePage page, int wanted)
     {
-        var from = page.AfterSeq ?? await database.FindSeqAtOffsetAsync(session, page.Offset, page.Descending, cancellationToken);
-        return from switch
+        List<Message> messages = [];
+        if ((page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq)
         {
-            null => [],
-            { } seq when page.Descending => await database.ListMessagesBeforeAsync(session.SessionId, seq, wanted, cancellationToken),
-            { } seq => await database.ListMessagesAfterAsync(session.SessionId, seq, wanted, cancellationToken),
+            using var rows = database.Query(page.Descending ? SelectBefore : SelectAfter, session.SessionId, seq, wanted);
+            while (rows.Read())
+            {
+                messages.Add(Message.Read(rows));
+            }
+        }
+
+        return messages;
+    }
+
+    /// <summary>
+    /// The seq after which (or, descending, before which) a page begins that skips <see cref="MessagePage.Offset"/> of the session's own messages;
+    /// null when it has fewer.
+    /// </summary>
+    private static long? SeqAtOffset(PreparedConnection database, Session session, MessagePage page)
+    {
+        // Nothing was ever deleted: the seqs are 1, 2, 3, ... and nothing needs to be skipped one by one.
+        if (session.LastSeq == session.MessageCount && session.ForkedFrom is null)
+        {
+            return page.Descending ? session.LastSeq - page.Offset + 1 : page.Offset;
+        }
+
+        return page switch
+        {
+            { Offset: 0, Descending: true } => long.MaxValue,
+            { Offset: 0 } => 0,
+            _ => Number(database, page.Descending ? SelectSeqAtOffsetFromEnd : SelectSeqAtOffset, session.SessionId, page.Offset - 1),
         };
     }
 
     // What was deleted since the path was read is left out.
-    private static async Task<List<Message>> LoadAsync(ChatHistoryDbContext database, string[] messageIds, CancellationToken cancellationToken)
+    private static List<Message> Load(PreparedConnection database, IEnumerable<string> messageIds)
     {
-        if (messageIds.Length == 0)
+        List<Message> messages = [];
+        foreach (var id in messageIds)
         {
-            return [];
+            using var row = database.Query(SelectById, id);
+            if (row.Read())
+            {
+                messages.Add(Message.Read(row));
+            }
         }
 
-        var rows = await database.Messages.Where(m => messageIds.Contains(m.MessageId)).ToDictionaryAsync(m => m.MessageId, cancellationToken);
-        return [.. messageIds.Select(id => rows.GetValueOrDefault(id)).OfType<Message>()];
+        return messages;
+    }
+
+    private static long? Number(PreparedConnection database, string sql, params ReadOnlySpan<SqlValue> values)
+    {
+        using var row = database.Query(sql, values);
+        return row.Read() ? row.GetInt64(0) : null;
     }
 }

@@ -21,7 +21,7 @@ internal sealed class MessagesService(
         var scope = UserScope.Parse(request.Scope);
         await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
         var database = snapshot.Database;
-        var view = request.SessionId is "" ? null : await FindViewAsync(snapshot, request.SessionId, scope, context.CancellationToken);
+        var view = request.SessionId is "" ? null : FindView(snapshot, request.SessionId, scope);
         var message = request.IdCase switch
         {
             V1.GetMessageRequest.IdOneofCase.MessageId => await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken),
@@ -40,7 +40,7 @@ internal sealed class MessagesService(
         var database = snapshot.Database;
         var (view, last) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, cancellationToken);
         var places = snapshot.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
-        var (messages, hasMore) = await database.ReadPathAsync(places, page, cancellationToken);
+        var (messages, hasMore) = snapshot.Read(reader => MessagePages.ReadPath(reader, places, page));
         return new V1.MessagePath
         {
             Session = view.Session.ToContract(),
@@ -140,19 +140,19 @@ internal sealed class MessagesService(
             throw StorageStatus.Invalid("session_id", "must not be empty, unless message_id is given");
         }
 
-        var view = sessionId is "" ? null : await FindViewAsync(snapshot, sessionId, scope, cancellationToken);
+        var view = sessionId is "" ? null : FindView(snapshot, sessionId, scope);
         if (messageId is "")
         {
             return (view!, null);
         }
 
         var message = await FindAsync(snapshot.Database, messageId, scope, cancellationToken);
-        view ??= await FindViewAsync(snapshot, message.SessionId, scope, cancellationToken);
+        view ??= FindView(snapshot, message.SessionId, scope);
         return view.Shows(message) ? (view, message) : throw StorageStatus.NotFound("message");
     }
 
-    private static async Task<SessionView> FindViewAsync(ReadSnapshot snapshot, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
-        await SessionView.FindAsync(snapshot, sessionId, scope, cancellationToken) ?? throw StorageStatus.NotFound("session");
+    private static SessionView FindView(ReadSnapshot snapshot, string sessionId, UserScope scope) =>
+        snapshot.Read(reader => SessionView.Find(reader, sessionId, scope)) ?? throw StorageStatus.NotFound("session");
 
     private static async Task<Message> FindAsync(ChatHistoryDbContext database, string messageId, UserScope scope, CancellationToken cancellationToken) =>
         await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");

@@ -11,12 +11,11 @@ namespace ChatHistory.StorageService.Messages;
 internal sealed record SessionView(Session Session, IReadOnlyList<PlaceOnPath> Inherited)
 {
     /// <summary>Null when there is no such session, or not in the scope.</summary>
-    public static async Task<SessionView?> FindAsync(
-        ReadSnapshot snapshot, string sessionId, UserScope scope, CancellationToken cancellationToken) =>
-        await snapshot.Database.FindSessionAsync(sessionId, scope, cancellationToken) is { } session ? Of(session, snapshot) : null;
+    public static SessionView? Find(PreparedConnection database, string sessionId, UserScope scope) =>
+        Session.Find(database, sessionId, scope) is { } session ? Of(database, session) : null;
 
-    public static SessionView Of(Session session, ReadSnapshot snapshot) =>
-        new(session, session.ForkedFrom is null ? [] : snapshot.Read(reader => StoredPath.ReadPlaces(reader, session.SessionId, session.ForkedFrom)));
+    public static SessionView Of(PreparedConnection database, Session session) =>
+        new(session, session.ForkedFrom is null ? [] : StoredPath.ReadPlaces(database, session.SessionId, session.ForkedFrom));
 
     public bool Shows(Message message) => message.SessionId == Session.SessionId || Inherited.Any(place => place.MessageId == message.MessageId);
 

@@ -1,4 +1,5 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
 using V1 = ChatHistory.Storage.V1;
 
 namespace ChatHistory.StorageService.Sessions;
@@ -7,6 +8,15 @@ namespace ChatHistory.StorageService.Sessions;
 internal sealed class Session
 {
     public const string DefaultTitle = "New Conversation";
+
+    /// <summary>The columns that <see cref="Read"/> reads, in its order.</summary>
+    public const string Columns =
+        """
+        session_id, user_id, title, created_at, updated_at, is_active, message_count, last_seq, prompt_tokens, completion_tokens,
+        metadata, head_message_id, forked_from
+        """;
+
+    private const string SelectById = $"SELECT {Columns} FROM sessions WHERE session_id = ?1";
 
     public required string SessionId { get; init; }
 
@@ -39,6 +49,31 @@ internal sealed class Session
 
     /// <summary>Of a fork: the message of another session from which it continues. The path goes on there; nothing was copied.</summary>
     public string? ForkedFrom { get; init; }
+
+    /// <summary>The session, or null when there is none or it is not in the scope.</summary>
+    public static Session? Find(PreparedConnection database, string sessionId, UserScope scope)
+    {
+        using var row = database.Query(SelectById, sessionId);
+        return row.Read() && Read(row) is var session && scope.Allows(session.UserId) ? session : null;
+    }
+
+    /// <summary>Reads <see cref="Columns"/>.</summary>
+    public static Session Read(Rows row) => new()
+    {
+        SessionId = row.GetString(0),
+        UserId = row.GetString(1),
+        Title = row.GetText(2),
+        CreatedAt = row.GetText(3),
+        UpdatedAt = row.GetText(4),
+        IsActive = row.IsNull(5) ? null : row.GetBoolean(5),
+        MessageCount = row.GetInt64(6),
+        LastSeq = row.GetInt64(7),
+        PromptTokens = row.GetInt64(8),
+        CompletionTokens = row.GetInt64(9),
+        Metadata = row.GetText(10),
+        HeadMessageId = row.GetText(11),
+        ForkedFrom = row.GetText(12),
+    };
 
     public V1.Session ToContract()
     {

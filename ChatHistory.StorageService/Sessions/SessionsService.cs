@@ -11,7 +11,7 @@ using V1 = ChatHistory.Storage.V1;
 namespace ChatHistory.StorageService.Sessions;
 
 internal sealed class SessionsService(
-    DatabaseWriter writer, WalCheckpointer checkpointer, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Sessions.SessionsBase
+    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Sessions.SessionsBase
 {
     private const int DefaultLimit = 50;
 
@@ -31,18 +31,17 @@ internal sealed class SessionsService(
         await writer.RunAsync(command, context.CancellationToken);
         RefuseWhen(command.IsOverQuota);
         return command.IsThere
-            ? await FindAsync(request.SessionId, scope, context.CancellationToken)
+            ? Find(request.SessionId, scope)
             : throw StorageStatus.NotFound("session");
     }
 
     public override Task<V1.Session> Get(V1.GetSessionRequest request, ServerCallContext context) =>
-        FindAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken);
+        Task.FromResult(Find(request.SessionId, UserScope.Parse(request.Scope)));
 
-    public override async Task<V1.ListSessionsReply> List(V1.ListSessionsRequest request, ServerCallContext context)
+    public override Task<V1.ListSessionsReply> List(V1.ListSessionsRequest request, ServerCallContext context)
     {
-        var (sessions, total, next) = await ReadPageAsync(
-            request.Scope, request.UserId, request.After, request.Offset, request.Limit, context.CancellationToken);
-        return new V1.ListSessionsReply { Sessions = { sessions.Select(session => session.ToContract()) }, Total = total, Next = next };
+        var (sessions, total, next) = ReadPage(request.Scope, request.UserId, request.After, request.Offset, request.Limit);
+        return Task.FromResult(new V1.ListSessionsReply { Sessions = { sessions.Select(session => session.ToContract()) }, Total = total, Next = next });
     }
 
     public override async Task<V1.ListCreatedReply> ListCreated(V1.ListCreatedRequest request, ServerCallContext context)
@@ -59,7 +58,7 @@ internal sealed class SessionsService(
         var backwards = request.Before.Length > 0;
         var anchorId = backwards ? request.Before : request.After;
         var anchor = anchorId is "" ? null
-            : await database.FindSessionAsync(anchorId, scope, context.CancellationToken)
+            : file.Read(reader => Session.Find(reader, anchorId, scope))
                 ?? throw StorageStatus.Invalid(backwards ? "before" : "after", "is not the id of a session of this list");
         var sessions = await database.ListSessionsByCreationAsync(
             request.UserId.Length > 0 ? request.UserId : scope.Owner, anchor, request.Descending != backwards, limit + 1, context.CancellationToken);
@@ -85,7 +84,7 @@ internal sealed class SessionsService(
         }
 
         return command.Found
-            ? await FindAsync(request.SessionId, scope, context.CancellationToken)
+            ? Find(request.SessionId, scope)
             : throw StorageStatus.NotFound("session");
     }
 
@@ -102,7 +101,7 @@ internal sealed class SessionsService(
         }
 
         return command.IsThere
-            ? await FindAsync(request.NewSessionId, scope, context.CancellationToken)
+            ? Find(request.NewSessionId, scope)
             : throw StorageStatus.NotFound("session");
     }
 
@@ -127,30 +126,33 @@ internal sealed class SessionsService(
         return new Empty();
     }
 
-    public override async Task<V1.ListMessagesReply> ListMessages(V1.ListMessagesRequest request, ServerCallContext context)
+    public override Task<V1.ListMessagesReply> ListMessages(V1.ListMessagesRequest request, ServerCallContext context)
     {
         var page = new MessagePage(
             RequestLimits.Of(request.Limit, DefaultLimit), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var view = await SessionView.FindAsync(snapshot, request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
-            ?? throw StorageStatus.NotFound("session");
-        var (messages, hasMore) = await snapshot.Database.ReadMessagesAsync(view, page, context.CancellationToken);
-        return new V1.ListMessagesReply
+        var scope = UserScope.Parse(request.Scope);
+        var (session, (messages, hasMore)) = file.ReadSnapshot(reader => SessionView.Find(reader, request.SessionId, scope) is { } view
+            ? (view.Session, MessagePages.ReadMessages(reader, view, page))
+            : default);
+        return session is null ? throw StorageStatus.NotFound("session") : Task.FromResult(new V1.ListMessagesReply
         {
-            Session = view.Session.ToContract(),
+            Session = session.ToContract(),
             Messages = { messages.Select(message => message.ToContract()) },
-            Total = view.Session.MessageCount,
+            Total = session.MessageCount,
             HasMore = hasMore,
-        };
+        });
     }
 
-    public override async Task<V1.Transcript> GetTranscript(V1.GetTranscriptRequest request, ServerCallContext context)
+    public override Task<V1.Transcript> GetTranscript(V1.GetTranscriptRequest request, ServerCallContext context)
     {
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var session = await snapshot.Database.FindSessionAsync(request.SessionId, UserScope.Parse(request.Scope), context.CancellationToken)
-            ?? throw StorageStatus.NotFound("session");
-        return snapshot.Read(reader =>
+        var scope = UserScope.Parse(request.Scope);
+        var found = file.ReadSnapshot(reader =>
         {
+            if (Session.Find(reader, request.SessionId, scope) is not { } session)
+            {
+                return null;
+            }
+
             var (omitted, tokens) = StoredMessage.FindContext(reader, session.HeadMessageId);
             var transcript = new V1.Transcript { Messages = { StoredPath.Read(reader, session.SessionId, session.HeadMessageId) }, Omitted = omitted };
             if (tokens is { } known)
@@ -160,6 +162,7 @@ internal sealed class SessionsService(
 
             return transcript;
         });
+        return Task.FromResult(found ?? throw StorageStatus.NotFound("session"));
     }
 
     /// <remarks>
@@ -169,8 +172,7 @@ internal sealed class SessionsService(
     public override async Task ReadHistory(V1.ReadHistoryRequest request, IServerStreamWriter<V1.HistoryItem> responseStream, ServerCallContext context)
     {
         var cancellationToken = context.CancellationToken;
-        var (sessions, total, next) = await ReadPageAsync(
-            request.Scope, request.UserId, request.After, request.Offset, request.Limit, cancellationToken);
+        var (sessions, total, next) = ReadPage(request.Scope, request.UserId, request.After, request.Offset, request.Limit);
         if (total == 0)
         {
             await RequireUserAsync(request, cancellationToken);
@@ -185,12 +187,8 @@ internal sealed class SessionsService(
             var afterSeq = 0L;
             do
             {
-                await using (var snapshot = await ReadSnapshot.BeginAsync(contexts, cancellationToken))
-                {
-                    var part = new MessagePage(MessagesPerRead, Offset: 0, afterSeq, Descending: false);
-                    (messages, hasMore) = await snapshot.Database.ReadMessagesAsync(SessionView.Of(session, snapshot), part, cancellationToken);
-                }
-
+                var part = new MessagePage(MessagesPerRead, Offset: 0, afterSeq, Descending: false);
+                (messages, hasMore) = file.ReadSnapshot(reader => MessagePages.ReadMessages(reader, SessionView.Of(reader, session), part));
                 foreach (var message in messages)
                 {
                     await responseStream.WriteAsync(new V1.HistoryItem { Message = message.ToContract() }, cancellationToken);
@@ -211,8 +209,7 @@ internal sealed class SessionsService(
         }
     }
 
-    private async Task<(List<Session> Sessions, long Total, string Next)> ReadPageAsync(
-        V1.Scope requestScope, string userId, string after, int offset, int requestLimit, CancellationToken cancellationToken)
+    private (List<Session> Sessions, long Total, string Next) ReadPage(V1.Scope requestScope, string userId, string after, int offset, int requestLimit)
     {
         var scope = UserScope.Parse(requestScope);
         var cursor = SessionCursor.Parse(after);
@@ -225,9 +222,7 @@ internal sealed class SessionsService(
         }
 
         var listed = userId.Length > 0 ? userId : scope.Owner;
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        var total = await database.CountSessionsAsync(listed, cancellationToken);
-        var sessions = await database.ListSessionsAsync(listed, cursor, offset, limit + 1, cancellationToken);
+        var (sessions, total) = file.ReadSnapshot(reader => (SessionPages.Read(reader, listed, cursor, offset, limit + 1), SessionPages.Count(reader, listed)));
         if (sessions.Count <= limit)
         {
             return (sessions, total, "");
@@ -237,12 +232,8 @@ internal sealed class SessionsService(
         return (sessions, total, new SessionCursor(sessions[^1].UpdatedAt ?? "", sessions[^1].SessionId).ToString());
     }
 
-    private async Task<V1.Session> FindAsync(string sessionId, UserScope scope, CancellationToken cancellationToken)
-    {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        var session = await database.FindSessionAsync(sessionId, scope, cancellationToken);
-        return session?.ToContract() ?? throw StorageStatus.NotFound("session");
-    }
+    private V1.Session Find(string sessionId, UserScope scope) =>
+        file.Read(reader => Session.Find(reader, sessionId, scope))?.ToContract() ?? throw StorageStatus.NotFound("session");
 
     private static void RequireId(string? id, string field)
     {

@@ -1,7 +1,6 @@
 using ChatHistory.Storage.V1;
 using ChatHistory.StorageService.Database;
 using ChatHistory.StorageService.Messages;
-using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
@@ -57,11 +56,10 @@ internal sealed class TurnsService(
     public override async Task<ReadFramesReply> ReadFrames(ReadFramesRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
         // One snapshot for both: the frames of an answer that is no longer in progress are all there.
-        await using var snapshot = await database.Database.BeginTransactionAsync(context.CancellationToken);
-        var message = await database.Messages.SingleOrDefaultAsync(m => m.MessageId == request.MessageId, context.CancellationToken);
-        if (message is null || await database.FindSessionAsync(message.SessionId, scope, context.CancellationToken) is null)
+        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
+        var database = snapshot.Database;
+        if (await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken) is not { } message)
         {
             throw StorageStatus.NotFound("message");
         }
