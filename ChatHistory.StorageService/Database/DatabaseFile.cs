@@ -130,7 +130,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
     }
 
     /// <summary>The same, for queries that belong together: they see one state of the database.</summary>
-    public T ReadSnapshot<T>(Func<PreparedConnection, T> queries) => Read(reader => reader.Snapshot(queries));
+    public T ReadInSnapshot<T>(Func<PreparedConnection, T> queries) => Read(reader => reader.Snapshot(queries));
 
     /// <summary>Closes what is open for reading but not in use.</summary>
     public void CloseIdleReaders()

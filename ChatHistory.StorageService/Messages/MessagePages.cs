@@ -7,47 +7,48 @@ namespace ChatHistory.StorageService.Messages;
 internal readonly record struct MessagePage(int Limit, int Offset, long? AfterSeq, bool Descending);
 
 /// <summary>Pages of a session's messages, and of paths. Each reads one message more than asked for, to tell whether there is more.</summary>
-/// <remarks>They are what a history is read by, so they are prepared statements, as a turn's are (decision 35).</remarks>
+/// <remarks>They are what a history is read by, so they are statements of ours, as a turn's are, and not EF's (decision 35).</remarks>
 internal static class MessagePages
 {
-    private const string SelectAfter = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    internal const string SelectAfter = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
-    private const string SelectBefore = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+    internal const string SelectBefore = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 
-    private const string SelectById = $"SELECT {Message.Columns} FROM messages WHERE message_id = ?1";
+    internal const string SelectById = $"SELECT {Message.Columns} FROM messages WHERE message_id = ?1";
 
-    private const string SelectSeqAtOffset = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq LIMIT 1 OFFSET ?2";
+    internal const string SelectSeqAtOffset = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq LIMIT 1 OFFSET ?2";
 
-    private const string SelectSeqAtOffsetFromEnd = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2";
+    internal const string SelectSeqAtOffsetFromEnd = "SELECT seq FROM messages WHERE session_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2";
 
     private const string CountOwn = "SELECT count(*) FROM messages WHERE session_id = ?1";
 
     /// <summary>A page of all that a session shows, by seq.</summary>
-    public static (List<Message> Messages, bool HasMore) ReadMessages(PreparedConnection database, SessionView view, MessagePage page)
+    public static (List<Message> Messages, bool HasMore) ReadMessages(
+        PreparedConnection database, SessionView view, MessagePage page, CancellationToken cancellationToken)
     {
         var wanted = page.Limit + 1;
         List<Message> messages = [];
         if (page.Descending)
         {
-            messages = ReadOwn(database, view.Session, page, wanted);
+            messages = ReadOwn(database, view.Session, page, wanted, cancellationToken);
             if (messages.Count < wanted && view.Inherited.Count > 0)
             {
-                var own = page is { AfterSeq: null, Offset: > 0 } ? Number(database, CountOwn, view.Session.SessionId) ?? 0 : 0;
+                var own = page is { AfterSeq: null, Offset: > 0 } ? Number(database, CountOwn, view.Session.SessionId)!.Value : 0;
                 var rest = page with { Limit = wanted - messages.Count, Offset = (int)Math.Max(0, page.Offset - own) };
-                messages.AddRange(Load(database, Cut(view.Inherited, rest)));
+                messages.AddRange(Load(database, Cut(view.Inherited, rest), cancellationToken));
             }
         }
         else
         {
             if (view.Inherited.Count > 0)
             {
-                messages = Load(database, Cut(view.Inherited, page with { Limit = wanted }));
+                messages = Load(database, Cut(view.Inherited, page with { Limit = wanted }), cancellationToken);
             }
 
             if (messages.Count < wanted)
             {
                 var rest = page with { Offset = Math.Max(0, page.Offset - view.Inherited.Count) };
-                messages.AddRange(ReadOwn(database, view.Session, rest, wanted - messages.Count));
+                messages.AddRange(ReadOwn(database, view.Session, rest, wanted - messages.Count, cancellationToken));
             }
         }
 
@@ -55,10 +56,11 @@ internal static class MessagePages
     }
 
     /// <summary>A page of a path.</summary>
-    public static (List<Message> Messages, bool HasMore) ReadPath(PreparedConnection database, IReadOnlyList<PlaceOnPath> path, MessagePage page) =>
+    public static (List<Message> Messages, bool HasMore) ReadPath(
+        PreparedConnection database, IReadOnlyList<PlaceOnPath> path, MessagePage page, CancellationToken cancellationToken) =>
         page.Limit == 0
-            ? (Load(database, Cut(path, page with { Limit = int.MaxValue })), false)
-            : HasMore(Load(database, Cut(path, page with { Limit = page.Limit + 1 })), page.Limit);
+            ? (Load(database, Cut(path, page with { Limit = int.MaxValue }), cancellationToken), false)
+            : HasMore(Load(database, Cut(path, page with { Limit = page.Limit + 1 }), cancellationToken), page.Limit);
 
     private static (List<Message> Messages, bool HasMore) HasMore(List<Message> messages, int limit)
     {
@@ -75,7 +77,8 @@ internal static class MessagePages
         return places.Take(page.Limit).Select(place => place.MessageId);
     }
 
-    private static List<Message> ReadOwn(PreparedConnection database, Session session, MessagePage page, int wanted)
+    private static List<Message> ReadOwn(
+        PreparedConnection database, Session session, MessagePage page, int wanted, CancellationToken cancellationToken)
     {
         List<Message> messages = [];
         if ((page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq)
@@ -83,6 +86,7 @@ internal static class MessagePages
             using var rows = database.Query(page.Descending ? SelectBefore : SelectAfter, session.SessionId, seq, wanted);
             while (rows.Read())
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 messages.Add(Message.Read(rows));
             }
         }
@@ -110,12 +114,12 @@ internal static class MessagePages
         };
     }
 
-    // What was deleted since the path was read is left out.
-    private static List<Message> Load(PreparedConnection database, IEnumerable<string> messageIds)
+    private static List<Message> Load(PreparedConnection database, IEnumerable<string> messageIds, CancellationToken cancellationToken)
     {
         List<Message> messages = [];
         foreach (var id in messageIds)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             using var row = database.Query(SelectById, id);
             if (row.Read())
             {

@@ -39,8 +39,11 @@ internal sealed class MessagesService(
         await using var snapshot = await ReadSnapshot.BeginAsync(contexts, cancellationToken);
         var database = snapshot.Database;
         var (view, last) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, cancellationToken);
-        var places = snapshot.Read(reader => StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId));
-        var (messages, hasMore) = snapshot.Read(reader => MessagePages.ReadPath(reader, places, page));
+        var (places, (messages, hasMore)) = snapshot.Read(reader =>
+        {
+            var path = StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId);
+            return (path, MessagePages.ReadPath(reader, path, page, cancellationToken));
+        });
         return new V1.MessagePath
         {
             Session = view.Session.ToContract(),

@@ -16,7 +16,8 @@ internal sealed class Session
         metadata, head_message_id, forked_from
         """;
 
-    private const string SelectById = $"SELECT {Columns} FROM sessions WHERE session_id = ?1";
+    // The scope is SQLite's to judge: of somebody else's session no more is read than its owner, so that not even the time tells that it is there.
+    internal const string SelectInScope = $"SELECT {Columns} FROM sessions WHERE session_id = ?1 AND (?2 IS NULL OR user_id = ?2)";
 
     public required string SessionId { get; init; }
 
@@ -53,8 +54,8 @@ internal sealed class Session
     /// <summary>The session, or null when there is none or it is not in the scope.</summary>
     public static Session? Find(PreparedConnection database, string sessionId, UserScope scope)
     {
-        using var row = database.Query(SelectById, sessionId);
-        return row.Read() && Read(row) is var session && scope.Allows(session.UserId) ? session : null;
+        using var row = database.Query(SelectInScope, sessionId, scope.Owner);
+        return row.Read() ? Read(row) : null;
     }
 
     /// <summary>Reads <see cref="Columns"/>.</summary>

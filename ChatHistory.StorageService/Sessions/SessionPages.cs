@@ -13,12 +13,12 @@ internal static class SessionPages
 
     private const string SelectAll = $"SELECT {Session.Columns} FROM sessions {ByActivity}";
     private const string SelectAllAfter = $"SELECT {Session.Columns} FROM sessions WHERE {After} {ByActivity}";
-    private const string SelectOfUser = $"SELECT {Session.Columns} FROM sessions WHERE user_id = ?1 {ByActivity}";
-    private const string SelectOfUserAfter = $"SELECT {Session.Columns} FROM sessions WHERE user_id = ?1 AND {After} {ByActivity}";
+    internal const string SelectOfUser = $"SELECT {Session.Columns} FROM sessions WHERE user_id = ?1 {ByActivity}";
+    internal const string SelectOfUserAfter = $"SELECT {Session.Columns} FROM sessions WHERE user_id = ?1 AND {After} {ByActivity}";
 
     // Counters: nothing is counted.
-    private const string CountAll = "SELECT total(session_count) FROM users";
-    private const string CountOfUser = "SELECT session_count FROM users WHERE user_id = ?1";
+    private const string CountAll = "SELECT coalesce(sum(session_count), 0) FROM users";
+    internal const string CountOfUser = "SELECT session_count FROM users WHERE user_id = ?1";
 
     /// <param name="database">A reader's connection.</param>
     /// <param name="userId">Whose; null for everybody's.</param>

@@ -131,8 +131,8 @@ internal sealed class SessionsService(
         var page = new MessagePage(
             RequestLimits.Of(request.Limit, DefaultLimit), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
         var scope = UserScope.Parse(request.Scope);
-        var (session, (messages, hasMore)) = file.ReadSnapshot(reader => SessionView.Find(reader, request.SessionId, scope) is { } view
-            ? (view.Session, MessagePages.ReadMessages(reader, view, page))
+        var (session, (messages, hasMore)) = file.ReadInSnapshot(reader => SessionView.Find(reader, request.SessionId, scope) is { } view
+            ? (view.Session, MessagePages.ReadMessages(reader, view, page, context.CancellationToken))
             : default);
         return session is null ? throw StorageStatus.NotFound("session") : Task.FromResult(new V1.ListMessagesReply
         {
@@ -146,7 +146,7 @@ internal sealed class SessionsService(
     public override Task<V1.Transcript> GetTranscript(V1.GetTranscriptRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
-        var found = file.ReadSnapshot(reader =>
+        var found = file.ReadInSnapshot(reader =>
         {
             if (Session.Find(reader, request.SessionId, scope) is not { } session)
             {
@@ -188,7 +188,7 @@ internal sealed class SessionsService(
             do
             {
                 var part = new MessagePage(MessagesPerRead, Offset: 0, afterSeq, Descending: false);
-                (messages, hasMore) = file.ReadSnapshot(reader => MessagePages.ReadMessages(reader, SessionView.Of(reader, session), part));
+                (messages, hasMore) = file.ReadInSnapshot(reader => MessagePages.ReadMessages(reader, SessionView.Of(reader, session), part, cancellationToken));
                 foreach (var message in messages)
                 {
                     await responseStream.WriteAsync(new V1.HistoryItem { Message = message.ToContract() }, cancellationToken);
@@ -222,7 +222,7 @@ internal sealed class SessionsService(
         }
 
         var listed = userId.Length > 0 ? userId : scope.Owner;
-        var (sessions, total) = file.ReadSnapshot(reader => (SessionPages.Read(reader, listed, cursor, offset, limit + 1), SessionPages.Count(reader, listed)));
+        var (sessions, total) = file.ReadInSnapshot(reader => (SessionPages.Read(reader, listed, cursor, offset, limit + 1), SessionPages.Count(reader, listed)));
         if (sessions.Count <= limit)
         {
             return (sessions, total, "");

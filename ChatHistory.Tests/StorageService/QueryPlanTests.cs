@@ -1,0 +1,38 @@
+extern alias storage;
+
+using System.Text.RegularExpressions;
+using storage::ChatHistory.StorageService.Messages;
+using storage::ChatHistory.StorageService.Sessions;
+
+namespace ChatHistory.Tests.StorageService;
+
+/// <summary>What a history is read by costs the same however much is stored: it never looks at a whole table, nor sorts.</summary>
+public sealed class QueryPlanTests
+{
+    public static TheoryData<string> Queries =>
+    [
+        Session.SelectInScope,
+        SessionPages.SelectOfUser,
+        SessionPages.SelectOfUserAfter,
+        SessionPages.CountOfUser,
+        MessagePages.SelectAfter,
+        MessagePages.SelectBefore,
+        MessagePages.SelectById,
+        MessagePages.SelectSeqAtOffset,
+        MessagePages.SelectSeqAtOffsetFromEnd,
+    ];
+
+    [Theory]
+    [MemberData(nameof(Queries))]
+    public async Task Page_IsFoundByAnIndex(string sql)
+    {
+        await using var storage = await StorageFixture.StartAsync();
+        using var database = storage.OpenAsOtherTool();
+
+        // id|parent|unused|detail. The plan is the same for any value.
+        var steps = database.Query($"EXPLAIN QUERY PLAN {Regex.Replace(sql, @"\?\d", "1")}").Select(step => step.Split('|')[^1]).ToList();
+
+        Assert.All(steps, step => Assert.StartsWith("SEARCH ", step, StringComparison.Ordinal));
+        Assert.NotEmpty(steps);
+    }
+}
