@@ -42,6 +42,9 @@ internal sealed class CompletionObserver(int choices)
     /// <summary>Chunks with something in them.</summary>
     public int Chunks { get; private set; }
 
+    /// <summary>Of these, those before the one that finished the answer. From that one on nothing passes until the end is committed.</summary>
+    public int Passed { get; private set; }
+
     /// <summary>The choices by index; the first is the answer, the others are alternatives.</summary>
     public IReadOnlyCollection<ChoiceAccumulator> Choices => _choices.Values;
 
@@ -73,8 +76,8 @@ internal sealed class CompletionObserver(int choices)
 
         if (_template is { } template && template.TryRead(data, out var text))
         {
-            Chunks++;
             _choices[template.Choice].Add(text, template.IsReasoning);
+            Count();
             return ChunkKind.Content;
         }
 
@@ -131,7 +134,6 @@ internal sealed class CompletionObserver(int choices)
             return chunk is { Choices: not null, Usage: not null } ? ChunkKind.UsageOnly : ChunkKind.Other;
         }
 
-        Chunks++;
         foreach (var choice in chunk.Choices)
         {
             if (!_choices.TryGetValue(choice.Index, out var gathered))
@@ -143,7 +145,14 @@ internal sealed class CompletionObserver(int choices)
         }
 
         Finished = _choices.Count >= choices && Complete;
+        Count();
         return ChunkKind.Content;
+    }
+
+    private void Count()
+    {
+        Chunks++;
+        Passed = Finished ? Passed : Chunks;
     }
 }
 

@@ -27,7 +27,7 @@ namespace ChatHistory.Gateway.Relay;
 /// before the client does, because only so can the end be held back.</item>
 /// <item>Pass the frame on. From the last finish_reason on, hold frames back.</item>
 /// <item>Flush: no frame that is here waits for one that is not. A client that reads slowly holds up nobody (<see cref="ClientFlow"/>).</item>
-/// <item>Save what has gathered, every second or 64 chunks unless that is all of the answer, without waiting for it; but nothing more is read while the client is more than 64 chunks ahead of what is saved.</item>
+/// <item>Save what has gathered, every second and where the client has more than 64 chunks that are not saved, without waiting for it; but nothing more is read while the client is that far ahead and the save is under way.</item>
 /// <item>At the end commit the turn; then release the held frames. If the turn failed, or could not be committed, the client is told, and its
 /// connection cut: without [DONE] and without the chunked terminator, because only then do the official SDKs raise.</item>
 /// </list>

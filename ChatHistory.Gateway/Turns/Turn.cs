@@ -16,7 +16,7 @@ internal sealed partial class Turn : IAsyncDisposable
     // Storage takes a turn without a sign of life for 60 s for abandoned.
     private static readonly TimeSpan s_leaseRenewal = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_checkpointInterval = TimeSpan.FromSeconds(1);
-    private const int CheckpointChunks = 64;
+    private const int MaxUnsavedChunks = 64;
 
     private readonly TurnStore _store;
     private readonly Scope _scope;
@@ -105,14 +105,14 @@ internal sealed partial class Turn : IAsyncDisposable
     public void FirstChunkCame() => TimeToFirstChunk ??= Elapsed;
 
     /// <summary>
-    /// Notes a part of the answer that has passed, and saves what has gathered if the last save is 64 chunks or a second old. Ends at once, unless the
-    /// client is 64 chunks ahead of what is saved: then when a save has come to its end, one way or the other.
+    /// Notes a part of the answer that has passed, and saves what has gathered if the last save is more than 64 chunks or a second old. Ends at once, unless the
+    /// client is more than 64 chunks ahead of what is saved: then when a save has come to its end, one way or the other.
     /// </summary>
     public async ValueTask ChunkRelayedAsync(CompletionObserver observer, CancellationToken stopping)
     {
         FirstChunkCame();
         BeginCheckpointIfDue(observer);
-        if (observer.Chunks - _savedChunks > CheckpointChunks && !_checkpoint.IsCompleted)
+        if (observer.Passed - _savedChunks > MaxUnsavedChunks && !_checkpoint.IsCompleted)
         {
             await _checkpoint.WaitAsync(stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -120,9 +120,9 @@ internal sealed partial class Turn : IAsyncDisposable
 
     private void BeginCheckpointIfDue(CompletionObserver observer)
     {
-        // An answer that is whole will be committed in a moment: it is saved before only where its client would be too far ahead.
-        var enough = observer.Finished ? observer.Chunks - _savedChunks > CheckpointChunks : observer.Chunks - _checkpointChunks >= CheckpointChunks;
-        var due = enough || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
+        // An answer that is whole will be committed in a moment: it is saved before only where its client is too far ahead.
+        var unsaved = observer.Passed - (observer.Finished ? _savedChunks : _checkpointChunks);
+        var due = unsaved > MaxUnsavedChunks || _store.Time.GetElapsedTime(_checkpointAt) >= s_checkpointInterval;
         // One save at a time: when storage is slower than the model, the next one carries more.
         if (!due || !IsStored || !_checkpoint.IsCompleted || observer.Choices.FirstOrDefault() is not { } answer)
         {
@@ -130,8 +130,8 @@ internal sealed partial class Turn : IAsyncDisposable
         }
 
         _checkpointAt = _store.Time.GetTimestamp();
-        _checkpointChunks = observer.Chunks;
-        _checkpoint = SaveCheckpoint(answer.ToMessage(), observer.Chunks);
+        _checkpointChunks = observer.Passed;
+        _checkpoint = SaveCheckpoint(answer.ToMessage(), observer.Passed);
     }
 
     /// <summary>Commits how the turn ended; the first call counts. Only then may the client be told.</summary>

@@ -49,6 +49,20 @@ public sealed class CompletionObserverTests
         Assert.Equal([("a", "stop"), ("b", "length")], observer.Choices.Select(choice => (choice.ToMessage().Content, choice.FinishReason!)));
     }
 
+    [Fact]
+    public void Passed_IsWhatTheClientMayHaveBeforeTheCommit()
+    {
+        var observer = Observe(
+            """{"choices":[{"index":0,"delta":{"content":"one"}}]}""",
+            """{"choices":[{"index":0,"delta":{"content":"two"}}]}""",
+            """{"choices":[{"index":0,"delta":{"content":"three"}}]}""",
+            """{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}""",
+            """{"choices":[{"index":0,"delta":{"content":"held"}}]}""",
+            """{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}""");
+
+        Assert.Equal((3, 5), (observer.Passed, observer.Chunks));
+    }
+
     [Theory]
     [InlineData("""{"error":{"message":"boom","type":"BadRequestError","param":null,"code":400}}""", ChunkKind.Error)]
     [InlineData("[DONE]", ChunkKind.Done)]
