@@ -71,6 +71,12 @@ internal static partial class OpenAIErrors
             response.Headers["x-should-retry"] = retry ? "true" : "false";
         }
 
+        if (error.Status == StatusCodes.Status413PayloadTooLarge)
+        {
+            // What is left of the body is not read, so the connection ends: a client that is not told would send its next request into it.
+            response.Headers.Connection = "close";
+        }
+
         // Without a token: to write to a client that has left is no error.
         await response.WriteAsJsonAsync(error.ToEnvelope(), ErrorsJsonContext.Wire.ErrorEnvelope);
     }

@@ -293,6 +293,8 @@ public sealed class PassThroughGuardTests(GuardedSystem system) : IClassFixture<
 
         Assert.Equal((413, "request_too_large"), ((int)answer.Status, answer.ErrorCode));
         ErrorTests.AssertEnvelope(answer);
+        // The rest of the body is not read: whoever sent it must not send the next request behind it.
+        Assert.True(response.Headers.ConnectionClose);
         Assert.Equal(before, system.Model.Requests.Count);
     }
 
