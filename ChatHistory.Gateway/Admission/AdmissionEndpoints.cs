@@ -32,18 +32,7 @@ internal static class AdmissionEndpoints
             }
 
             var gate = context.RequestServices.GetRequiredService<AdmissionGate>();
-            if (gate.RefusalOf(needed.Kind) is not { } refusal)
-            {
-                return next(context);
-            }
-
-            if (gate.IsClosed)
-            {
-                // A client that keeps its connection would come back to the process that is about to end.
-                context.Response.Headers.Connection = "close";
-            }
-
-            return OpenAIErrors.WriteAsync(context, refusal);
+            return gate.RefusalOf(needed.Kind) is { } refusal ? OpenAIErrors.WriteAsync(context, refusal) : next(context);
         });
         return app;
     }

@@ -101,6 +101,8 @@ internal sealed class AdmissionGate
         new(StatusCodes.Status503ServiceUnavailable, ErrorTypes.Server, "shutting_down", "The gateway is being stopped and begins nothing new. Nothing of this request was carried out; try again shortly.")
         {
             RetryAfterSeconds = 5,
+            // A client that keeps its connection would come back to the process that is about to end.
+            EndsConnection = true,
         };
 
     private sealed class Limit(string name, int most, string setting)

@@ -23,6 +23,9 @@ internal sealed record OpenAIError(int Status, string Type, string? Code, string
     /// <summary>False tells the official SDKs not to repeat the request by themselves (<c>x-should-retry</c>).</summary>
     public bool? ShouldRetry { get; init; }
 
+    /// <summary>True where nothing more can be asked on the connection (<c>Connection: close</c>): a client that is not told would send its next request into it.</summary>
+    public bool EndsConnection { get; init; }
+
     public ErrorEnvelope ToEnvelope() => new(new ErrorBody(Message, Type, Param, Code));
 
     public static OpenAIError InvalidRequest(string message, string? param = null, string code = "invalid_request") =>

@@ -71,9 +71,8 @@ internal static partial class OpenAIErrors
             response.Headers["x-should-retry"] = retry ? "true" : "false";
         }
 
-        if (error.Status == StatusCodes.Status413PayloadTooLarge)
+        if (error.EndsConnection)
         {
-            // What is left of the body is not read, so the connection ends: a client that is not told would send its next request into it.
             response.Headers.Connection = "close";
         }
 
@@ -186,7 +185,11 @@ internal static partial class OpenAIErrors
     {
         var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize?.ToString(CultureInfo.InvariantCulture) ?? "unlimited";
         return new OpenAIError(StatusCodes.Status413PayloadTooLarge, ErrorTypes.InvalidRequest, "request_too_large",
-            $"The request body is larger than this gateway accepts ({limit} bytes). Send less, or raise Limits:MaxRequestBodyBytes.");
+            $"The request body is larger than this gateway accepts ({limit} bytes). Send less, or raise Limits:MaxRequestBodyBytes.")
+        {
+            // What is left of it is not read.
+            EndsConnection = true,
+        };
     }
 
     private static partial class Log

@@ -24,9 +24,7 @@ internal sealed class PathEpoch
     /// <summary>Called by the writer at the beginning of each transaction.</summary>
     public void TransactionBegan(PreparedConnection writer)
     {
-        using var reader = writer.Query(DataVersion);
-        reader.Read();
-        var dataVersion = reader.GetInt64(0);
+        var dataVersion = writer.Number(DataVersion)!.Value;
         if (_endsWithTransaction || dataVersion != _dataVersion)
         {
             Renew();

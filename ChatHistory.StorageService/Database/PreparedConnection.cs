@@ -39,6 +39,13 @@ internal sealed class PreparedConnection(SqliteConnection connection, bool ownsC
     /// <summary>Runs a query. Dispose the rows before the next use of the same SQL.</summary>
     public Rows Query(string sql, params ReadOnlySpan<SqlValue> values) => Prepare(sql).Query(values);
 
+    /// <summary>Runs a query for one number: the first row's first column, 0 for NULL; null when there is no row.</summary>
+    public long? Number(string sql, params ReadOnlySpan<SqlValue> values)
+    {
+        using var row = Query(sql, values);
+        return row.Read() ? row.GetInt64(0) : null;
+    }
+
     /// <summary>Runs queries that belong together, in one snapshot of the database.</summary>
     public T Snapshot<T>(Func<PreparedConnection, T> queries)
     {

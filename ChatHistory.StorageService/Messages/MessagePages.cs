@@ -33,7 +33,7 @@ internal static class MessagePages
             messages = ReadOwn(database, view.Session, page, wanted, cancellationToken);
             if (messages.Count < wanted && view.Inherited.Count > 0)
             {
-                var own = page is { AfterSeq: null, Offset: > 0 } ? Number(database, CountOwn, view.Session.SessionId)!.Value : 0;
+                var own = page is { AfterSeq: null, Offset: > 0 } ? database.Number(CountOwn, view.Session.SessionId)!.Value : 0;
                 var rest = page with { Limit = wanted - messages.Count, Offset = (int)Math.Max(0, page.Offset - own) };
                 messages.AddRange(Load(database, Cut(view.Inherited, rest), cancellationToken));
             }
@@ -110,7 +110,7 @@ internal static class MessagePages
         {
             { Offset: 0, Descending: true } => long.MaxValue,
             { Offset: 0 } => 0,
-            _ => Number(database, page.Descending ? SelectSeqAtOffsetFromEnd : SelectSeqAtOffset, session.SessionId, page.Offset - 1),
+            _ => database.Number(page.Descending ? SelectSeqAtOffsetFromEnd : SelectSeqAtOffset, session.SessionId, page.Offset - 1),
         };
     }
 
@@ -128,11 +128,5 @@ internal static class MessagePages
         }
 
         return messages;
-    }
-
-    private static long? Number(PreparedConnection database, string sql, params ReadOnlySpan<SqlValue> values)
-    {
-        using var row = database.Query(sql, values);
-        return row.Read() ? row.GetInt64(0) : null;
     }
 }

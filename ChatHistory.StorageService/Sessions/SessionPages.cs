@@ -45,9 +45,6 @@ internal static class SessionPages
     }
 
     /// <summary>How many sessions a user has, or all users have.</summary>
-    public static long Count(PreparedConnection database, string? userId)
-    {
-        using var row = userId is null ? database.Query(CountAll) : database.Query(CountOfUser, userId);
-        return row.Read() ? row.GetInt64(0) : 0;
-    }
+    public static long Count(PreparedConnection database, string? userId) =>
+        (userId is null ? database.Number(CountAll) : database.Number(CountOfUser, userId)) ?? 0;
 }

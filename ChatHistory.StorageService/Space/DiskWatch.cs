@@ -44,18 +44,12 @@ internal sealed class DiskWatch(Ballast ballast, DatabaseFile file, DatabaseWrit
     {
         try
         {
-            return file.Read(reader => Number(reader, FreePages) * Number(reader, PageSize));
+            return file.Read(reader => reader.Number(FreePages) * reader.Number(PageSize)) ?? 0;
         }
         catch (SqliteException)
         {
             return 0;
         }
-    }
-
-    private static long Number(PreparedConnection reader, string pragma)
-    {
-        using var row = reader.Query(pragma);
-        return row.Read() ? row.GetInt64(0) : 0;
     }
 
     /// <summary>Changes nothing, and yet is a whole commit: one page through the log, with its fsync.</summary>

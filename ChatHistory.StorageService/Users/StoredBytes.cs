@@ -11,14 +11,6 @@ internal static class StoredBytes
     private const string Select = "SELECT stored_bytes FROM users WHERE user_id = ?1";
 
     /// <summary>True when <paramref name="more"/> bytes do not fit any more.</summary>
-    public static bool AreExceeded(PreparedConnection database, UserScope scope, long more)
-    {
-        if (scope is not { Owner: { } owner, MaxStoredBytes: { } limit })
-        {
-            return false;
-        }
-
-        using var reader = database.Query(Select, owner);
-        return (reader.Read() ? reader.GetInt64(0) : 0) + more > limit;
-    }
+    public static bool AreExceeded(PreparedConnection database, UserScope scope, long more) =>
+        scope is { Owner: { } owner, MaxStoredBytes: { } limit } && (database.Number(Select, owner) ?? 0) + more > limit;
 }

@@ -9,7 +9,7 @@ namespace ChatHistory.Tests.StorageService;
 /// <summary>What a history is read by costs the same however much is stored: it never looks at a whole table, nor sorts.</summary>
 public sealed class QueryPlanTests
 {
-    public static TheoryData<string> Queries =>
+    private static readonly string[] s_queries =
     [
         Session.SelectInScope,
         SessionPages.SelectOfUser,
@@ -22,17 +22,19 @@ public sealed class QueryPlanTests
         MessagePages.SelectSeqAtOffsetFromEnd,
     ];
 
-    [Theory]
-    [MemberData(nameof(Queries))]
-    public async Task Page_IsFoundByAnIndex(string sql)
+    [Fact]
+    public async Task Page_IsFoundByAnIndex()
     {
         await using var storage = await StorageFixture.StartAsync();
         using var database = storage.OpenAsOtherTool();
 
-        // id|parent|unused|detail. The plan is the same for any value.
-        var steps = database.Query($"EXPLAIN QUERY PLAN {Regex.Replace(sql, @"\?\d", "1")}").Select(step => step.Split('|')[^1]).ToList();
+        Assert.All(s_queries, sql =>
+        {
+            // id|parent|unused|detail. The plan is the same for any value.
+            var steps = database.Query($"EXPLAIN QUERY PLAN {Regex.Replace(sql, @"\?\d", "1")}").Select(step => step.Split('|')[^1]).ToList();
 
-        Assert.All(steps, step => Assert.StartsWith("SEARCH ", step, StringComparison.Ordinal));
-        Assert.NotEmpty(steps);
+            Assert.All(steps, step => Assert.StartsWith("SEARCH ", step, StringComparison.Ordinal));
+            Assert.NotEmpty(steps);
+        });
     }
 }
