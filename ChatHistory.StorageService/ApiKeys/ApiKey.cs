@@ -10,6 +10,17 @@ internal sealed class ApiKey
     public const string DefaultRole = "user";
     public const string AdminRole = "admin";
 
+    /// <summary>The columns that <see cref="Read"/> reads, in its order.</summary>
+    private const string Columns =
+        """
+        key_id, user_id, name, hash, created_at, expires_at, revoked_at, role,
+        requests_per_minute, tokens_per_minute, concurrent_turns, tokens_per_day, tokens_per_month, stored_bytes
+        """;
+
+    internal const string SelectById = $"SELECT {Columns} FROM api_keys WHERE key_id = ?1";
+    private const string SelectAll = $"SELECT {Columns} FROM api_keys ORDER BY user_id, created_at, key_id";
+    internal const string SelectOfUser = $"SELECT {Columns} FROM api_keys WHERE user_id = ?1 ORDER BY created_at, key_id";
+
     public required string KeyId { get; init; }
 
     /// <summary>Null for an admin key: it owns nothing.</summary>
@@ -39,6 +50,25 @@ internal sealed class ApiKey
 
     public long? StoredBytes { get; init; }
 
+    public static ApiKey? Find(PreparedConnection database, string keyId)
+    {
+        using var row = database.Query(SelectById, keyId);
+        return row.Read() ? Read(row) : null;
+    }
+
+    /// <summary>A user's keys, oldest first; with no user everybody's, by user.</summary>
+    public static List<ApiKey> List(PreparedConnection database, string? userId)
+    {
+        List<ApiKey> keys = [];
+        using var rows = userId is null ? database.Query(SelectAll) : database.Query(SelectOfUser, userId);
+        while (rows.Read())
+        {
+            keys.Add(Read(rows));
+        }
+
+        return keys;
+    }
+
     public V1.ApiKey ToContract() => new()
     {
         KeyId = KeyId,
@@ -50,6 +80,25 @@ internal sealed class ApiKey
         RevokedAt = RevokedAt is null ? null : UtcText.ToTimestamp(RevokedAt),
         Role = Role,
         Limits = Limits(),
+    };
+
+    /// <summary>Reads <see cref="Columns"/>.</summary>
+    private static ApiKey Read(Rows row) => new()
+    {
+        KeyId = row.GetString(0),
+        UserId = row.GetText(1),
+        Name = row.GetString(2),
+        Hash = row.GetBlob(3) ?? [],
+        CreatedAt = row.GetText(4),
+        ExpiresAt = row.GetText(5),
+        RevokedAt = row.GetText(6),
+        Role = row.GetString(7),
+        RequestsPerMinute = row.GetNumber(8),
+        TokensPerMinute = row.GetNumber(9),
+        ConcurrentTurns = row.GetNumber(10),
+        TokensPerDay = row.GetNumber(11),
+        TokensPerMonth = row.GetNumber(12),
+        StoredBytes = row.GetNumber(13),
     };
 
     // Optional fields of protobuf cannot be set to null: absent is absent.

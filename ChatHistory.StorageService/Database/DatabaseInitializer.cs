@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using ChatHistory.StorageService.Backups;
+using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Space;
 using ChatHistory.StorageService.Turns;
+using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
 using Microsoft.Data.Sqlite;
-using Microsoft.EntityFrameworkCore;
 using SQLitePCL;
 
 namespace ChatHistory.StorageService.Database;
@@ -14,7 +15,7 @@ namespace ChatHistory.StorageService.Database;
 /// <remarks>
 /// Start: (1) take the file's lock, end a restore that was cut off, and give up the ballast if the disk is full, (2) open the writer's connection with
 /// its settings, (3) migrate, behind a copy, (4) start the writer,
-/// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) build EF Core's model before somebody waits for it.
+/// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) read for a first time, before somebody waits for it.
 /// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
 /// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
 /// </remarks>
@@ -25,7 +26,6 @@ internal sealed partial class DatabaseInitializer(
     WalCheckpointer checkpointer,
     Ballast ballast,
     MigrationCopy copies,
-    IDbContextFactory<ChatHistoryDbContext> contexts,
     IHostApplicationLifetime lifetime,
     TimeProvider time,
     ILogger<DatabaseInitializer> logger) : BackgroundService
@@ -118,19 +118,18 @@ internal sealed partial class DatabaseInitializer(
         readiness.Ready();
         Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
         // :: Step 7
-        await WarmUpAsync(cancellationToken);
+        WarmUp();
     }
 
     /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing; a database that turns out to be damaged does.</summary>
-    private async Task WarmUpAsync(CancellationToken cancellationToken)
+    private void WarmUp()
     {
         try
         {
-            await using var context = await contexts.CreateDbContextAsync(cancellationToken);
-            await context.Sessions.AnyAsync(session => session.SessionId == "", cancellationToken);
+            file.Read(reader => Session.Find(reader, "", UserScope.Everyone));
             copies.RemoveOld();
         }
-        catch (Exception exception) when (exception is not OperationCanceledException && SentenceOf(exception) is null)
+        catch (Exception exception) when (SentenceOf(exception) is null)
         {
             Log.NotWarm(logger, exception);
         }

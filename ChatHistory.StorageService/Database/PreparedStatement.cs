@@ -163,6 +163,9 @@ internal readonly struct Rows(PreparedStatement statement) : IDisposable
 
     public long GetInt64(int column) => statement.Integer(column);
 
+    /// <summary>A number, or null.</summary>
+    public long? GetNumber(int column) => IsNull(column) ? null : GetInt64(column);
+
     public int GetInt32(int column) => checked((int)statement.Integer(column));
 
     public bool GetBoolean(int column) => statement.Integer(column) != 0;

@@ -1,4 +1,5 @@
 using ChatHistory.StorageService.Database;
+using ChatHistory.StorageService.Users;
 
 namespace ChatHistory.StorageService.Messages;
 
@@ -12,6 +13,12 @@ internal sealed class Message
         content_parts, tool_calls, tool_call_id, name, reasoning, extra,
         finish_reason, prompt_tokens, ttft_ms, duration_ms, completion_id, request_id, trace_id, error, metadata, request
         """;
+
+    // As of a session, no more of somebody else's message is read than whose it is.
+    internal const string SelectInScope = $"SELECT {Columns} FROM messages m WHERE message_id = ?1 AND {IsInScope}";
+
+    /// <summary>In SQL: whether a message <c>m</c> is in the scope whose owner is <c>?2</c>; null is everybody's.</summary>
+    internal const string IsInScope = "(?2 IS NULL OR EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = m.session_id AND s.user_id = ?2))";
 
     public required string MessageId { get; init; }
 
@@ -83,6 +90,29 @@ internal sealed class Message
 
     /// <summary>When the row was last written; the lease of a turn in progress.</summary>
     public string? UpdatedAt { get; init; }
+
+    /// <summary>The message, or null when there is none or it is not in the scope.</summary>
+    public static Message? Find(PreparedConnection database, string messageId, UserScope scope)
+    {
+        using var row = database.Query(SelectInScope, messageId, scope.Owner);
+        return row.Read() ? Read(row) : null;
+    }
+
+    /// <summary>All messages that a query finds.</summary>
+    public static List<Message> ReadAll(Rows rows, CancellationToken cancellationToken)
+    {
+        List<Message> messages = [];
+        using (rows)
+        {
+            while (rows.Read())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                messages.Add(Read(rows));
+            }
+        }
+
+        return messages;
+    }
 
     /// <summary>Reads <see cref="Columns"/>.</summary>
     public static Message Read(Rows row) => new()

@@ -80,18 +80,9 @@ internal static class MessagePages
     private static List<Message> ReadOwn(
         PreparedConnection database, Session session, MessagePage page, int wanted, CancellationToken cancellationToken)
     {
-        List<Message> messages = [];
-        if ((page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq)
-        {
-            using var rows = database.Query(page.Descending ? SelectBefore : SelectAfter, session.SessionId, seq, wanted);
-            while (rows.Read())
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                messages.Add(Message.Read(rows));
-            }
-        }
-
-        return messages;
+        return (page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq
+            ? Message.ReadAll(database.Query(page.Descending ? SelectBefore : SelectAfter, session.SessionId, seq, wanted), cancellationToken)
+            : [];
     }
 
     /// <summary>

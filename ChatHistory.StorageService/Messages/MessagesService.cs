@@ -11,56 +11,51 @@ namespace ChatHistory.StorageService.Messages;
 
 /// <summary>Single messages, and paths through a session's tree.</summary>
 internal sealed class MessagesService(
-    DatabaseWriter writer, WalCheckpointer checkpointer, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Messages.MessagesBase
+    DatabaseWriter writer, WalCheckpointer checkpointer, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts) : V1.Messages.MessagesBase
 {
     private const int DefaultCompletions = 20;
     private const int MaxCompletions = 100;
 
-    public override async Task<V1.Message> Get(V1.GetMessageRequest request, ServerCallContext context)
+    public override Task<V1.Message> Get(V1.GetMessageRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var database = snapshot.Database;
-        var view = request.SessionId is "" ? null : FindView(snapshot, request.SessionId, scope);
-        var message = request.IdCase switch
-        {
-            V1.GetMessageRequest.IdOneofCase.MessageId => await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken),
-            V1.GetMessageRequest.IdOneofCase.CompletionId => await database.FindCompletionAsync(request.CompletionId, scope, context.CancellationToken),
-            _ => throw StorageStatus.Invalid("id", "is missing"),
-        };
-        return message is not null && view?.Shows(message) != false ? message.ToContract() : throw StorageStatus.NotFound("message");
+        var (view, message) = file.ReadInSnapshot(reader => (
+            request.SessionId is "" ? null : FindView(reader, request.SessionId, scope),
+            request.IdCase switch
+            {
+                V1.GetMessageRequest.IdOneofCase.MessageId => Message.Find(reader, request.MessageId, scope),
+                V1.GetMessageRequest.IdOneofCase.CompletionId => Choices.FindFirst(reader, request.CompletionId, scope),
+                _ => throw StorageStatus.Invalid("id", "is missing"),
+            }));
+        return message is not null && view?.Shows(message) != false ? Task.FromResult(message.ToContract()) : throw StorageStatus.NotFound("message");
     }
 
-    public override async Task<V1.MessagePath> GetPath(V1.GetPathRequest request, ServerCallContext context)
+    public override Task<V1.MessagePath> GetPath(V1.GetPathRequest request, ServerCallContext context)
     {
-        var cancellationToken = context.CancellationToken;
         var page = new MessagePage(
             RequestLimits.Of(request.Limit, byDefault: 0), RequestLimits.Offset(request.Offset), request.HasAfterSeq ? request.AfterSeq : null, request.Descending);
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, cancellationToken);
-        var database = snapshot.Database;
-        var (view, last) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, cancellationToken);
-        var (places, (messages, hasMore)) = snapshot.Read(reader =>
+        return Task.FromResult(file.ReadInSnapshot(reader =>
         {
+            var (view, last) = FindPlace(reader, request.Scope, request.SessionId, request.MessageId);
             var path = StoredPath.ReadPlaces(reader, view.Session.SessionId, last?.MessageId ?? view.Session.HeadMessageId);
-            return (path, MessagePages.ReadPath(reader, path, page, cancellationToken));
-        });
-        return new V1.MessagePath
-        {
-            Session = view.Session.ToContract(),
-            Messages = { await ToContractAsync(database, view, messages, cancellationToken) },
-            Total = places.Count,
-            HasMore = hasMore,
-        };
+            var (messages, hasMore) = MessagePages.ReadPath(reader, path, page, context.CancellationToken);
+            return new V1.MessagePath
+            {
+                Session = view.Session.ToContract(),
+                Messages = { ToContract(reader, view, messages, context.CancellationToken) },
+                Total = path.Count,
+                HasMore = hasMore,
+            };
+        }));
     }
 
-    public override async Task<V1.ListChildrenReply> ListChildren(V1.ListChildrenRequest request, ServerCallContext context)
-    {
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var database = snapshot.Database;
-        var (view, parent) = await FindPlaceAsync(snapshot, request.Scope, request.SessionId, request.MessageId, context.CancellationToken);
-        var children = await database.ListChildrenAsync(view, parent?.MessageId, context.CancellationToken);
-        return new V1.ListChildrenReply { Messages = { await ToContractAsync(database, view, children, context.CancellationToken) } };
-    }
+    public override Task<V1.ListChildrenReply> ListChildren(V1.ListChildrenRequest request, ServerCallContext context) =>
+        Task.FromResult(file.ReadInSnapshot(reader =>
+        {
+            var (view, parent) = FindPlace(reader, request.Scope, request.SessionId, request.MessageId);
+            var children = Children.Read(reader, view, parent?.MessageId, context.CancellationToken);
+            return new V1.ListChildrenReply { Messages = { ToContract(reader, view, children, context.CancellationToken) } };
+        }));
 
     public override async Task<Empty> Delete(V1.DeleteMessageRequest request, ServerCallContext context)
     {
@@ -95,8 +90,7 @@ internal sealed class MessagesService(
             throw StorageStatus.NotFound("message");
         }
 
-        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
-        return (await FindAsync(database, request.MessageId, scope, context.CancellationToken)).ToContract();
+        return file.Read(reader => Find(reader, request.MessageId, scope)).ToContract();
     }
 
     public override async Task<V1.ListCompletionsReply> ListCompletions(V1.ListCompletionsRequest request, ServerCallContext context)
@@ -109,8 +103,9 @@ internal sealed class MessagesService(
             return new V1.ListCompletionsReply();
         }
 
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var database = snapshot.Database;
+        await using var database = await contexts.CreateDbContextAsync(context.CancellationToken);
+        // One state of the database for both lists. On a read-only connection it only reads, and it ends with the context.
+        await database.Database.BeginTransactionAsync(context.CancellationToken);
         var messages = await database.ListCompletionsAsync(
             scope, NullIfEmpty(request.UserId), NullIfEmpty(request.Model), request.Metadata, request.After, request.Descending, limit + 1, context.CancellationToken);
         var hasMore = messages.Count > limit;
@@ -124,18 +119,16 @@ internal sealed class MessagesService(
         };
     }
 
-    public override async Task<V1.ListChildrenReply> ListChoices(V1.ListChoicesRequest request, ServerCallContext context)
+    public override Task<V1.ListChildrenReply> ListChoices(V1.ListChoicesRequest request, ServerCallContext context)
     {
         // One state of the database for both: a completion that is deleted in between would be there, and have no choices.
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var first = await FindAsync(snapshot.Database, request.MessageId, UserScope.Parse(request.Scope), context.CancellationToken);
-        var choices = await snapshot.Database.ListChoicesAsync(first, context.CancellationToken);
-        return new V1.ListChildrenReply { Messages = { choices.Select(choice => choice.ToContract()) } };
+        var choices = file.ReadInSnapshot(reader =>
+            Choices.Read(reader, Find(reader, request.MessageId, UserScope.Parse(request.Scope)), context.CancellationToken));
+        return Task.FromResult(new V1.ListChildrenReply { Messages = { choices.Select(choice => choice.ToContract()) } });
     }
 
     /// <summary>The session, and the message in it. Either may be left out: the message (null then), or the session (the message's own then).</summary>
-    private static async Task<(SessionView View, Message? Message)> FindPlaceAsync(
-        ReadSnapshot snapshot, V1.Scope requestScope, string sessionId, string messageId, CancellationToken cancellationToken)
+    private static (SessionView View, Message? Message) FindPlace(PreparedConnection database, V1.Scope requestScope, string sessionId, string messageId)
     {
         var scope = UserScope.Parse(requestScope);
         if (sessionId is "" && messageId is "")
@@ -143,34 +136,30 @@ internal sealed class MessagesService(
             throw StorageStatus.Invalid("session_id", "must not be empty, unless message_id is given");
         }
 
-        var view = sessionId is "" ? null : FindView(snapshot, sessionId, scope);
+        var view = sessionId is "" ? null : FindView(database, sessionId, scope);
         if (messageId is "")
         {
             return (view!, null);
         }
 
-        var message = await FindAsync(snapshot.Database, messageId, scope, cancellationToken);
-        view ??= FindView(snapshot, message.SessionId, scope);
+        var message = Find(database, messageId, scope);
+        view ??= FindView(database, message.SessionId, scope);
         return view.Shows(message) ? (view, message) : throw StorageStatus.NotFound("message");
     }
 
-    private static SessionView FindView(ReadSnapshot snapshot, string sessionId, UserScope scope) =>
-        snapshot.Read(reader => SessionView.Find(reader, sessionId, scope)) ?? throw StorageStatus.NotFound("session");
+    private static SessionView FindView(PreparedConnection database, string sessionId, UserScope scope) =>
+        SessionView.Find(database, sessionId, scope) ?? throw StorageStatus.NotFound("session");
 
-    private static async Task<Message> FindAsync(ChatHistoryDbContext database, string messageId, UserScope scope, CancellationToken cancellationToken) =>
-        await database.FindMessageAsync(messageId, scope, cancellationToken) ?? throw StorageStatus.NotFound("message");
+    private static Message Find(PreparedConnection database, string messageId, UserScope scope) =>
+        Message.Find(database, messageId, scope) ?? throw StorageStatus.NotFound("message");
 
-    private static async Task<IEnumerable<V1.Message>> ToContractAsync(
-        ChatHistoryDbContext database, SessionView view, List<Message> messages, CancellationToken cancellationToken)
-    {
-        var children = await database.CountChildrenAsync(view, messages, cancellationToken);
-        return messages.Select(message =>
+    private static IEnumerable<V1.Message> ToContract(PreparedConnection database, SessionView view, List<Message> messages, CancellationToken cancellationToken) =>
+        messages.Zip(Children.Count(database, view, messages, cancellationToken), (message, children) =>
         {
             var contract = message.ToContract();
-            contract.Children = children(message);
+            contract.Children = children;
             return contract;
         });
-    }
 
     private static string? NullIfEmpty(string text) => text is "" ? null : text;
 }

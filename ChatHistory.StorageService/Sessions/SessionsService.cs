@@ -17,6 +17,8 @@ internal sealed class SessionsService(
 
     private const int MessagesPerRead = 200;
 
+    private const string SelectUser = "SELECT 1 FROM users WHERE user_id = ?1";
+
     public override async Task<V1.Session> Create(V1.CreateSessionRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
@@ -175,7 +177,7 @@ internal sealed class SessionsService(
         var (sessions, total, next) = ReadPage(request.Scope, request.UserId, request.After, request.Offset, request.Limit);
         if (total == 0)
         {
-            await RequireUserAsync(request, cancellationToken);
+            RequireUser(request);
         }
 
         await responseStream.WriteAsync(new V1.HistoryItem { Page = new V1.HistoryPage { Total = total, Next = next } }, cancellationToken);
@@ -200,10 +202,9 @@ internal sealed class SessionsService(
     }
 
     // Without a session, a user may still be known (by an API key): that history is empty. Nobody's history is not found.
-    private async Task RequireUserAsync(V1.ReadHistoryRequest request, CancellationToken cancellationToken)
+    private void RequireUser(V1.ReadHistoryRequest request)
     {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        if (!UserScope.Parse(request.Scope).Allows(request.UserId) || !await database.Users.AnyAsync(u => u.UserId == request.UserId, cancellationToken))
+        if (!UserScope.Parse(request.Scope).Allows(request.UserId) || file.Read(reader => reader.Number(SelectUser, request.UserId)) is null)
         {
             throw StorageStatus.NotFound("user");
         }

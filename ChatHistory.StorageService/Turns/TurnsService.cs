@@ -6,13 +6,12 @@ using ChatHistory.StorageService.Users;
 using ChatHistory.StorageService.Writing;
 using Grpc.Core;
 using Microsoft.Data.Sqlite;
-using Microsoft.EntityFrameworkCore;
+using Message = ChatHistory.StorageService.Messages.Message;
 
 namespace ChatHistory.StorageService.Turns;
 
 /// <summary>The hot path: many turns' commands in one call, one transaction, one answer.</summary>
-internal sealed class TurnsService(
-    DatabaseWriter writer, TurnLeases leases, DatabaseFile file, IDbContextFactory<ChatHistoryDbContext> contexts, TimeProvider time) : Storage.V1.Turns.TurnsBase
+internal sealed class TurnsService(DatabaseWriter writer, TurnLeases leases, DatabaseFile file, TimeProvider time) : Storage.V1.Turns.TurnsBase
 {
     private const int SqliteFull = 13;
     private const int SqliteConstraint = 19;
@@ -45,7 +44,7 @@ internal sealed class TurnsService(
         {
             if (commands[i] is { } command)
             {
-                results[i] = await ResultOfAsync(command, context.CancellationToken);
+                results[i] = ResultOf(command);
                 StorageTelemetry.RecordCommand(command.Operation, request.Commands[i].Traceparent, started, results[i].Refusal?.Reason.ToString());
             }
         }
@@ -53,47 +52,30 @@ internal sealed class TurnsService(
         return new WriteReply { Results = { results } };
     }
 
-    public override async Task<ReadFramesReply> ReadFrames(ReadFramesRequest request, ServerCallContext context)
+    public override Task<ReadFramesReply> ReadFrames(ReadFramesRequest request, ServerCallContext context)
     {
         var scope = UserScope.Parse(request.Scope);
         // One snapshot for both: the frames of an answer that is no longer in progress are all there.
-        await using var snapshot = await ReadSnapshot.BeginAsync(contexts, context.CancellationToken);
-        var database = snapshot.Database;
-        if (await database.FindMessageAsync(request.MessageId, scope, context.CancellationToken) is not { } message)
-        {
-            throw StorageStatus.NotFound("message");
-        }
-
-        var frames = await database.Frames
-            .Where(f => f.MessageId == request.MessageId && f.First + f.Count > request.After + 1)
-            .OrderBy(f => f.First)
-            .ToListAsync(context.CancellationToken);
+        var (message, frames) = file.ReadInSnapshot(reader =>
+            (Message.Find(reader, request.MessageId, scope) ?? throw StorageStatus.NotFound("message"),
+                FrameRows.ReadAfter(reader, request.MessageId, request.After, context.CancellationToken)));
         var contract = message.ToContract();
-        return new ReadFramesReply
-        {
-            Frames = { frames.Select(f => new Frames { First = f.First, Count = f.Count, Data = Google.Protobuf.ByteString.CopyFrom(f.Data) }) },
-            Status = contract.Status,
-            Error = contract.Error,
-        };
+        return Task.FromResult(new ReadFramesReply { Frames = { frames }, Status = contract.Status, Error = contract.Error });
     }
 
-    private async ValueTask<WriteResult> ResultOfAsync(TurnCommand command, CancellationToken cancellationToken) => command switch
+    private WriteResult ResultOf(TurnCommand command) => command switch
     {
         { Failure: SqliteException { SqliteErrorCode: SqliteConstraint } } =>
             TurnCommand.Invalid("an id is already in use, or a column refuses its value"),
         { Failure: DiskFullException or SqliteException { SqliteErrorCode: SqliteFull } } =>
             TurnCommand.Refuse(Refusal.Types.Reason.StorageFull, "The disk is full."),
         { Failure: not null } => TurnCommand.Refuse(Refusal.Types.Reason.NotWritten, "The database could not be written."),
-        AppendMessageCommand { StoredMessageId: { } messageId } => await FindStoredAsync(messageId, cancellationToken),
+        AppendMessageCommand { StoredMessageId: { } messageId } => FindStored(messageId),
         _ => command.Result,
     };
 
-    private async Task<WriteResult> FindStoredAsync(string messageId, CancellationToken cancellationToken)
-    {
-        await using var database = await contexts.CreateDbContextAsync(cancellationToken);
-        var message = await database.Messages.SingleOrDefaultAsync(m => m.MessageId == messageId, cancellationToken);
-        return message is null
-            ? TurnCommand.Refuse(Refusal.Types.Reason.MessageNotFound, "The message was deleted meanwhile.")
-            : new WriteResult { MessageAppended = message.ToContract() };
-    }
+    private WriteResult FindStored(string messageId) =>
+        file.Read(reader => Message.Find(reader, messageId, UserScope.Everyone)) is { } message
+            ? new WriteResult { MessageAppended = message.ToContract() }
+            : TurnCommand.Refuse(Refusal.Types.Reason.MessageNotFound, "The message was deleted meanwhile.");
 }

@@ -8,6 +8,8 @@ namespace ChatHistory.StorageService.Users;
 /// <param name="MaxStoredBytes">How much may be stored of the owner; null for any amount.</param>
 internal readonly record struct UserScope(string? Owner, long? MaxStoredBytes = null)
 {
+    public static UserScope Everyone => new(null);
+
     /// <summary>Reads the contract's scope. False when it names nobody: there is no call without a scope.</summary>
     public static bool TryParse(V1.Scope? scope, out UserScope parsed)
     {
@@ -17,7 +19,7 @@ internal readonly record struct UserScope(string? Owner, long? MaxStoredBytes = 
                 parsed = new UserScope(scope.Owner, scope.HasMaxStoredBytes ? scope.MaxStoredBytes : null);
                 return true;
             case V1.Scope.ScopeOneofCase.Everyone when scope.Everyone:
-                parsed = new UserScope(null);
+                parsed = Everyone;
                 return true;
             default:
                 parsed = default;

@@ -5,28 +5,9 @@ using Microsoft.EntityFrameworkCore;
 
 namespace ChatHistory.StorageService.Messages;
 
-/// <summary>The queries of single messages. Each takes the scope, or messages that were found by it.</summary>
-internal static class MessageQueries
+/// <summary>Lists of completions. What narrows one down is the caller's choice, so EF Core puts the query together. Takes the scope, or messages that were found by it.</summary>
+internal static class CompletionQueries
 {
-    /// <summary>The message, or null when there is none or it is not in the scope.</summary>
-    public static Task<Message?> FindMessageAsync(this ChatHistoryDbContext database, string messageId, UserScope scope, CancellationToken cancellationToken) =>
-        InScope(database, scope).SingleOrDefaultAsync(m => m.MessageId == messageId, cancellationToken);
-
-    /// <summary>The first choice of a completion; of several with that id, the oldest.</summary>
-    public static Task<Message?> FindCompletionAsync(this ChatHistoryDbContext database, string completionId, UserScope scope, CancellationToken cancellationToken) =>
-        FirstChoices(database, InScope(database, scope).Where(m => m.CompletionId == completionId))
-            .OrderBy(m => m.MessageId)
-            .FirstOrDefaultAsync(cancellationToken);
-
-    /// <summary>The answer and its alternatives in their order.</summary>
-    public static Task<List<Message>> ListChoicesAsync(this ChatHistoryDbContext database, Message choice, CancellationToken cancellationToken) =>
-        choice.CompletionId is null
-            ? Task.FromResult<List<Message>>([choice])
-            : database.Messages
-                .Where(m => m.CompletionId == choice.CompletionId && m.SessionId == choice.SessionId && m.ParentId == choice.ParentId)
-                .OrderBy(m => m.Seq)
-                .ToListAsync(cancellationToken);
-
     /// <summary>The other choices of completions, given by their first ones, in their order.</summary>
     public static async Task<List<Message>> ListAlternativesAsync(
         this ChatHistoryDbContext database, IReadOnlyCollection<Message> firstChoices, CancellationToken cancellationToken)
@@ -80,36 +61,6 @@ internal static class MessageQueries
             .Take(limit)
             .ToListAsync(cancellationToken);
     }
-
-    /// <summary>The messages of a session that follow <paramref name="messageId"/> directly (null: that begin a branch), oldest first.</summary>
-    public static async Task<List<Message>> ListChildrenAsync(
-        this ChatHistoryDbContext database, SessionView view, string? messageId, CancellationToken cancellationToken)
-    {
-        var inherited = view.InheritedAfter(messageId);
-        return await database.Messages
-            .Where(m => (m.SessionId == view.Session.SessionId && m.ParentId == messageId) || m.MessageId == inherited)
-            .OrderBy(m => m.Seq)
-            .ToListAsync(cancellationToken);
-    }
-
-    /// <summary>How many messages follow each of <paramref name="messages"/> in the session.</summary>
-    public static async Task<Func<Message, int>> CountChildrenAsync(
-        this ChatHistoryDbContext database, SessionView view, IReadOnlyCollection<Message> messages, CancellationToken cancellationToken)
-    {
-        var ids = messages.Select(m => m.MessageId).ToArray();
-        var own = await database.Messages
-            .Where(m => m.ParentId != null && ids.Contains(m.ParentId) && m.SessionId == view.Session.SessionId)
-            .GroupBy(m => m.ParentId!)
-            .Select(children => new { Parent = children.Key, Count = children.Count() })
-            .ToDictionaryAsync(children => children.Parent, children => children.Count, cancellationToken);
-        // All but the last of the inherited messages are followed by the next one.
-        var inherited = view.Inherited.SkipLast(1).Select(place => place.MessageId).ToHashSet();
-        return message => own.GetValueOrDefault(message.MessageId) + (inherited.Contains(message.MessageId) ? 1 : 0);
-    }
-
-    private static IQueryable<Message> InScope(ChatHistoryDbContext database, UserScope scope) => scope.Owner is { } owner
-        ? database.Messages.Where(m => database.Sessions.Any(s => s.SessionId == m.SessionId && s.UserId == owner))
-        : database.Messages;
 
     private static IQueryable<Message> FirstChoices(ChatHistoryDbContext database, IQueryable<Message> completions) =>
         completions.Where(m => !database.Messages.Any(
