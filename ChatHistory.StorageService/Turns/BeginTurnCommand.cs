@@ -232,11 +232,35 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         var then = head with { MessageId = continuedFrom, Hash = continuedFrom is null ? null : StoredMessage.Find(database, continuedFrom)?.Hash };
         var isTranscript = turn.Placement is Placement.TranscriptOfAnySession or Placement.TranscriptOfSession
             || (turn.Placement == Placement.AfterHead && then.IsRepeatedBy(turn.Input, out _));
-        var historyEnd = isTranscript ? null : continuedFrom;
+        var historyEnd = isTranscript ? null : alreadyStored < turn.Input.Count ? continuedFrom : BeforeStoredInput(database, continuedFrom, head.UserId);
         var history = historyEnd is null ? [] : StoredPath.Read(database, answer.SessionId, historyEnd);
         var isPath = continuedFrom == historyEnd && answer.ParentId is not null;
         var path = isPath ? PathVersions.Of(database.Epoch!, answer.ParentId, StoredMessage.Find(database, answer.ParentId!)?.Hash) : null;
         return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId, path);
+    }
+
+    /// <summary>Where the history ended, when all of the input was stored before: in front of as much of the input as the path ends with. Instructions may stand further up.</summary>
+    private string? BeforeStoredInput(PreparedConnection database, string? end, string userId)
+    {
+        var asked = end is null ? null : StoredMessage.Find(database, end);
+        var before = asked;
+        var start = end;
+        for (var count = 1; count <= turn.Input.Count && before is not null; count++)
+        {
+            before = before.ParentId is null ? null : StoredMessage.Find(database, before.ParentId);
+            var hash = before is null ? PrefixHash.OfOwner(userId) : before.Hash;
+            foreach (var message in turn.Input.TakeLast(count))
+            {
+                hash = PrefixHash.After(hash, message.Content.Digest.Span);
+            }
+
+            if (hash is not null && hash.AsSpan().SequenceEqual(asked!.Hash))
+            {
+                start = before?.MessageId;
+            }
+        }
+
+        return start;
     }
 
     private WriteResult Begun(

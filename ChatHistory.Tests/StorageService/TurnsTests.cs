@@ -232,19 +232,25 @@ public sealed class TurnsTests
         var first = AskNew(NewId(), "alice", Says("system", "S"), Says("user", "one"));
         var second = Ask(first.SessionId, Says("system", "S"), Says("user", "two"));
         var third = Ask(first.SessionId, Says("system", "S"), Says("user", "one"), Says("assistant", "1"), Says("user", "two"), Says("assistant", "2"), Says("user", "three"));
+        // The same question twice, because the first one is not answered.
+        var unanswered = Ask(first.SessionId, Says("system", "S"), Says("user", "four"), Says("user", "five"));
+        var askedAgain = Ask(first.SessionId, Says("system", "S"), Says("user", "four"), Says("user", "five"));
         List<WriteResult> sent = [], sentAgain = [];
-        foreach (var (turn, answer) in new[] { (first, "1"), (second, "2"), (third, "3") })
+        foreach (var (turn, answer) in new[] { (first, "1"), (second, "2"), (third, "3"), (unanswered, null), (askedAgain, "4") })
         {
             sent.Add(await storage.WriteOneAsync(turn.In()));
             sentAgain.Add(await storage.WriteOneAsync(turn.In()));
-            await storage.WriteOneAsync(turn.Answered(answer).In());
+            await storage.WriteOneAsync((answer is null ? turn.Answered("", TurnStatus.Failed) : turn.Answered(answer)).In());
             sent.Add(sent[^1]);
             sentAgain.Add(await storage.WriteOneAsync(turn.In()));
         }
 
         Assert.Equal(sent, sentAgain);
-        Assert.Equal([0, 1, 5], new[] { sent[0], sent[2], sent[4] }.Select(result => result.TurnBegun.InputAlreadyStored));
-        Assert.Equal(7, (await storage.GetSessionAsync(first.SessionId)).MessageCount);
+        var begun = sent.Where((_, index) => index % 2 == 0).Select(result => result.TurnBegun).ToList();
+        Assert.Equal([0, 1, 5, 1, 3], begun.Select(turn => turn.InputAlreadyStored));
+        Assert.Equal([0, 3, 0, 7, 7], begun.Select(turn => turn.History.Count));
+        Assert.Equal(begun[3].UserMessageId, begun[4].UserMessageId);
+        Assert.Equal(11, (await storage.GetSessionAsync(first.SessionId)).MessageCount);
     }
 
     [Fact]
