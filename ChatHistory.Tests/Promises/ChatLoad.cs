@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net.Sockets;
 using ChatHistory.Tests.Processes;
 using ChatHistory.Tests.StorageService;
 using Microsoft.Data.Sqlite;
@@ -104,9 +105,9 @@ internal sealed class ChatLoad(RunningSystem system, int seed)
             {
                 sessionId = stream ? await StreamedAsync(client, body) : await WholeAsync(client, body);
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException)
             {
-                // The gateway was killed.
+                // The gateway was killed. Between its accepting and the client's looking at the connection, HttpClient lets the socket's own exception out.
                 sessionId = null;
                 await pause.WaitForNextTickAsync(CancellationToken.None);
             }
