@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Grpc.Core;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Options;
 
@@ -114,7 +115,7 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
         return connection;
     }
 
-    /// <summary>Runs a query of the hot path on a read-only connection of its own.</summary>
+    /// <summary>Runs a query on a read-only connection of its own.</summary>
     public T Read<T>(Func<PreparedConnection, T> query)
     {
         var visit = new object();
@@ -163,17 +164,23 @@ internal sealed class DatabaseFile(IOptions<DatabaseOptions> options) : IDisposa
             reader = new PreparedConnection(Open(SqliteOpenMode.ReadOnly));
         }
 
-        var reusable = false;
+        // A connection that failed is not used again.
+        var isWell = false;
         try
         {
             var result = query(reader);
-            // A connection that failed is not used again.
-            reusable = _idleReaders.Count < MaxIdleReaders;
+            isWell = true;
             return result;
+        }
+        catch (Exception exception) when (exception is RpcException or OperationCanceledException)
+        {
+            // It was the question that was refused, or its caller has left.
+            isWell = true;
+            throw;
         }
         finally
         {
-            if (reusable)
+            if (isWell && _idleReaders.Count < MaxIdleReaders)
             {
                 _idleReaders.Add(reader);
             }

@@ -4,8 +4,8 @@ using SQLitePCL;
 namespace ChatHistory.StorageService.Database;
 
 /// <summary>
-/// One open connection with statements that are compiled once and used again. For the hot path only, and for one thread at a time;
-/// everything else queries through <see cref="ChatHistoryDbContext"/>.
+/// One open connection with statements that are compiled once and used again. For one thread at a time. What is put together from what its caller asks for
+/// is queried through <see cref="ChatHistoryDbContext"/>.
 /// </summary>
 /// <remarks>Statements are found by the identity of their SQL text: pass constants. Their parameters are <c>?1</c>, <c>?2</c>, ...</remarks>
 internal sealed class PreparedConnection(SqliteConnection connection, bool ownsConnection = true) : IDisposable

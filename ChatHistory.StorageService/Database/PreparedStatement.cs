@@ -166,7 +166,8 @@ internal readonly struct Rows(PreparedStatement statement) : IDisposable
     /// <summary>A number, or null.</summary>
     public long? GetNumber(int column) => IsNull(column) ? null : GetInt64(column);
 
-    public int GetInt32(int column) => checked((int)statement.Integer(column));
+    /// <summary>A number; one that is too large, which only another tool can have written, is the largest.</summary>
+    public int GetInt32(int column) => (int)Math.Clamp(statement.Integer(column), int.MinValue, int.MaxValue);
 
     public bool GetBoolean(int column) => statement.Integer(column) != 0;
 

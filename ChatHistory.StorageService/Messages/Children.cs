@@ -8,7 +8,8 @@ internal static class Children
     // "+": found by the parent, and not among all messages of the session.
     internal const string SelectOfParent = $"SELECT {Message.Columns} FROM messages WHERE parent_id = ?2 AND +session_id = ?1 ORDER BY seq";
 
-    internal const string SelectFirst = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND parent_id IS NULL ORDER BY seq";
+    // Looks at the whole session: the index of parents leaves out those that have none.
+    private const string SelectFirst = $"SELECT {Message.Columns} FROM messages WHERE session_id = ?1 AND parent_id IS NULL ORDER BY seq";
 
     internal const string CountOfParent = "SELECT count(*) FROM messages WHERE parent_id = ?2 AND +session_id = ?1";
 

@@ -78,12 +78,10 @@ internal static class MessagePages
     }
 
     private static List<Message> ReadOwn(
-        PreparedConnection database, Session session, MessagePage page, int wanted, CancellationToken cancellationToken)
-    {
-        return (page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq
+        PreparedConnection database, Session session, MessagePage page, int wanted, CancellationToken cancellationToken) =>
+        (page.AfterSeq ?? SeqAtOffset(database, session, page)) is { } seq
             ? Message.ReadAll(database.Query(page.Descending ? SelectBefore : SelectAfter, session.SessionId, seq, wanted), cancellationToken)
             : [];
-    }
 
     /// <summary>
     /// The seq after which (or, descending, before which) a page begins that skips <see cref="MessagePage.Offset"/> of the session's own messages;

@@ -85,12 +85,7 @@ internal sealed class MessagesService(
             throw StorageStatus.QuotaExceeded();
         }
 
-        if (!command.Found)
-        {
-            throw StorageStatus.NotFound("message");
-        }
-
-        return file.Read(reader => Find(reader, request.MessageId, scope)).ToContract();
+        return command.Message?.ToContract() ?? throw StorageStatus.NotFound("message");
     }
 
     public override async Task<V1.ListCompletionsReply> ListCompletions(V1.ListCompletionsRequest request, ServerCallContext context)

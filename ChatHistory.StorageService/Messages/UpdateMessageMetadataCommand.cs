@@ -17,7 +17,8 @@ internal sealed class UpdateMessageMetadataCommand(V1.UpdateMessageMetadataReque
 
     public override int Size => request.CalculateSize();
 
-    public bool Found { get; private set; }
+    /// <summary>The answer as it is now, read in the same transaction. Null: there is none in the scope.</summary>
+    public Message? Message { get; private set; }
 
     /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
     public bool IsOverQuota { get; private set; }
@@ -25,6 +26,7 @@ internal sealed class UpdateMessageMetadataCommand(V1.UpdateMessageMetadataReque
     public override void Execute(PreparedConnection database, string now)
     {
         IsOverQuota = StoredBytes.AreExceeded(database, scope, Size);
-        Found = !IsOverQuota && database.Execute(Update, request.MessageId, request.Metadata, scope.Owner) > 0;
+        var found = !IsOverQuota && database.Execute(Update, request.MessageId, request.Metadata, scope.Owner) > 0;
+        Message = found ? Message.Find(database, request.MessageId, scope) : null;
     }
 }

@@ -13,14 +13,15 @@ internal sealed class CreateSessionCommand(string sessionId, V1.NewSession sessi
 
     public override bool CountsItself => true;
 
-    /// <summary>False when the id belongs to somebody else. True also when the session was there: it was sent again.</summary>
-    public bool IsThere { get; private set; }
+    /// <summary>The session as it is now, read in the same transaction; also when it was there, because it was sent again. Null: the id belongs to somebody else.</summary>
+    public Session? Session { get; private set; }
 
     /// <summary>Nothing was changed: the owner has stored as much as it may.</summary>
     public bool IsOverQuota { get; private set; }
 
     public override void Execute(PreparedConnection database, string now)
     {
+        Session = null;
         var owner = FindOwner(database);
         IsOverQuota = owner is null && StoredBytes.AreExceeded(database, scope, Size);
         if (IsOverQuota)
@@ -33,7 +34,7 @@ internal sealed class CreateSessionCommand(string sessionId, V1.NewSession sessi
             SessionRows.Insert(database, sessionId, session, messages: 0, bytes: 0, now);
         }
 
-        IsThere = owner is null || scope.Allows(owner);
+        Session = Session.Find(database, sessionId, scope);
     }
 
     private string? FindOwner(PreparedConnection database)

@@ -12,7 +12,7 @@ namespace ChatHistory.StorageService.Sessions;
 /// </summary>
 internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScope scope) : WriteCommand
 {
-    private const string SelectOwner = "SELECT user_id FROM sessions WHERE session_id = ?1";
+    private const string SelectIsTaken = "SELECT 1 FROM sessions WHERE session_id = ?1";
 
     private const string SelectSession = "SELECT user_id, title, head_message_id, forked_from FROM sessions WHERE session_id = ?1";
 
@@ -24,8 +24,8 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
 
     public override int Size => request.CalculateSize();
 
-    /// <summary>True also when the fork was there: it was sent again.</summary>
-    public bool IsThere { get; private set; }
+    /// <summary>The fork as it is now, read in the same transaction; also when it was there, because it was sent again. Null: there is no such session, or the fork's id is somebody else's.</summary>
+    public Session? Fork { get; private set; }
 
     /// <summary>Why the session cannot be forked there.</summary>
     public string? Fault { get; private set; }
@@ -35,14 +35,11 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
 
     public override void Execute(PreparedConnection database, string now)
     {
-        (IsThere, IsOverQuota, Fault) = (false, false, null);
-        using (var reader = database.Query(SelectOwner, request.NewSessionId))
+        (Fork, IsOverQuota, Fault) = (null, false, null);
+        if (database.Number(SelectIsTaken, request.NewSessionId) is not null)
         {
-            if (reader.Read())
-            {
-                IsThere = scope.Allows(reader.GetString(0));
-                return;
-            }
+            Fork = Session.Find(database, request.NewSessionId, scope);
+            return;
         }
 
         string owner;
@@ -82,6 +79,6 @@ internal sealed class ForkSessionCommand(V1.ForkSessionRequest request, UserScop
         SessionRows.UpsertUserInto(database, owner, now);
         var inherited = StoredPath.ReadPlaces(database, request.SessionId, messageId).Count;
         database.Execute(Insert, request.NewSessionId, owner, request.HasTitle ? request.Title : title, now, point.Seq, inherited, messageId);
-        IsThere = true;
+        Fork = Session.Find(database, request.NewSessionId, scope);
     }
 }

@@ -32,9 +32,7 @@ internal sealed class SessionsService(
         var command = new CreateSessionCommand(request.SessionId, request.Session, scope);
         await writer.RunAsync(command, context.CancellationToken);
         RefuseWhen(command.IsOverQuota);
-        return command.IsThere
-            ? Find(request.SessionId, scope)
-            : throw StorageStatus.NotFound("session");
+        return command.Session?.ToContract() ?? throw StorageStatus.NotFound("session");
     }
 
     public override Task<V1.Session> Get(V1.GetSessionRequest request, ServerCallContext context) =>
@@ -85,9 +83,7 @@ internal sealed class SessionsService(
             throw StorageStatus.Invalid("head_message_id", fault);
         }
 
-        return command.Found
-            ? Find(request.SessionId, scope)
-            : throw StorageStatus.NotFound("session");
+        return command.Session?.ToContract() ?? throw StorageStatus.NotFound("session");
     }
 
     public override async Task<V1.Session> Fork(V1.ForkSessionRequest request, ServerCallContext context)
@@ -102,9 +98,7 @@ internal sealed class SessionsService(
             throw StorageStatus.Invalid("message_id", fault);
         }
 
-        return command.IsThere
-            ? Find(request.NewSessionId, scope)
-            : throw StorageStatus.NotFound("session");
+        return command.Fork?.ToContract() ?? throw StorageStatus.NotFound("session");
     }
 
     private static void RefuseWhen(bool isOverQuota)

@@ -21,7 +21,8 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
 
     public override int Size => request.CalculateSize();
 
-    public bool Found { get; private set; }
+    /// <summary>The session as it is now, read in the same transaction: it may be deleted before its caller has it. Null: there is none in the scope.</summary>
+    public Session? Session { get; private set; }
 
     /// <summary>Why the session cannot continue from the head that was asked for.</summary>
     public string? HeadFault { get; private set; }
@@ -31,7 +32,7 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
 
     public override void Execute(PreparedConnection database, string now)
     {
-        HeadFault = null;
+        (Session, HeadFault) = (null, null);
         IsOverQuota = (request.HasTitle || request.HasMetadata) && StoredBytes.AreExceeded(database, scope, Size);
         if (IsOverQuota)
         {
@@ -43,8 +44,7 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
             string? forkedFrom;
             using (var reader = database.Query(SelectForkedFrom, request.SessionId, scope.Owner))
             {
-                Found = reader.Read();
-                if (!Found)
+                if (!reader.Read())
                 {
                     return;
                 }
@@ -59,7 +59,7 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
             }
         }
 
-        Found = database.Execute(
+        var found = database.Execute(
             Update,
             request.SessionId,
             request.HasTitle ? request.Title : null,
@@ -67,5 +67,6 @@ internal sealed class UpdateSessionCommand(V1.UpdateSessionRequest request, User
             request.HasIsActive ? request.IsActive : SqlValue.Null,
             scope.Owner,
             request.HasHeadMessageId ? request.HeadMessageId : null) > 0;
+        Session = found ? Session.Find(database, request.SessionId, scope) : null;
     }
 }

@@ -239,28 +239,28 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         return Begun(answer.SessionId, history, StoredMessage.FindContext(database, historyEnd), alreadyStored, answer.ParentId, path);
     }
 
-    /// <summary>Where the history ended, when all of the input was stored before: in front of as much of the input as the path ends with. Instructions may stand further up.</summary>
+    /// <summary>Where the history ended, when all of the input was stored before: in front of as much of the input as the path up to <paramref name="end"/> ends with. Instructions may stand further up.</summary>
     private string? BeforeStoredInput(PreparedConnection database, string? end, string userId)
     {
-        var asked = end is null ? null : StoredMessage.Find(database, end);
-        var before = asked;
-        var start = end;
-        for (var count = 1; count <= turn.Input.Count && before is not null; count++)
+        if (turn.Placement == Placement.AfterParent)
         {
-            before = before.ParentId is null ? null : StoredMessage.Find(database, before.ParentId);
-            var hash = before is null ? PrefixHash.OfOwner(userId) : before.Hash;
-            foreach (var message in turn.Input.TakeLast(count))
-            {
-                hash = PrefixHash.After(hash, message.Content.Digest.Span);
-            }
-
-            if (hash is not null && hash.AsSpan().SequenceEqual(asked!.Hash))
-            {
-                start = before?.MessageId;
-            }
+            return turn.ParentMessageId;
         }
 
-        return start;
+        var last = end is null ? null : StoredMessage.Find(database, end);
+        foreach (var message in turn.Input.Reverse())
+        {
+            var before = last?.ParentId is null ? null : StoredMessage.Find(database, last.ParentId);
+            var hash = last?.ParentId is null ? PrefixHash.OfOwner(userId) : before?.Hash;
+            if (last?.Hash is null || !last.Hash.AsSpan().SequenceEqual(PrefixHash.After(hash, message.Content.Digest.Span)))
+            {
+                break;
+            }
+
+            last = before;
+        }
+
+        return last?.MessageId;
     }
 
     private WriteResult Begun(
