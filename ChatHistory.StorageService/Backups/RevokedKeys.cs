@@ -1,5 +1,6 @@
 using System.Text;
 using ChatHistory.StorageService.Database;
+using Grpc.Core;
 using Microsoft.Data.Sqlite;
 
 namespace ChatHistory.StorageService.Backups;
@@ -28,9 +29,9 @@ internal sealed partial class RevokedKeys(BackupFolder folder, DatabaseFile file
         {
             Add(file.Read(Read));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException or RpcException)
         {
-            // The revocation itself is committed; the next start writes it down.
+            // The revocation itself is committed; the next start writes it down. (RpcException: a restore has shut out whoever reads.)
             Log.NotNoted(logger, exception, _path);
         }
     }

@@ -46,8 +46,9 @@ internal sealed class DiskWatch(Ballast ballast, DatabaseFile file, DatabaseWrit
         {
             return file.Read(reader => reader.Number(FreePages) * reader.Number(PageSize)) ?? 0;
         }
-        catch (SqliteException)
+        catch (Exception exception) when (exception is SqliteException or RpcException)
         {
+            // It fails, or a restore has shut out whoever reads.
             return 0;
         }
     }
