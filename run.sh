@@ -185,11 +185,12 @@ start() { # name project url KEY=VALUE...
 
 free_port; storage_grpc=$port
 free_port; storage_http=$port
-# GCgen0size: as in the AppHost, which says why.
+# As in the AppHost, which says why.
+gen0=DOTNET_GCgen0size=400000
 start storage ChatHistory.StorageService "grpc http://127.0.0.1:$storage_grpc  health http://127.0.0.1:$storage_http/health" \
   "Kestrel__Endpoints__grpc__Url=http://127.0.0.1:$storage_grpc" \
   "Kestrel__Endpoints__http__Url=http://127.0.0.1:$storage_http" \
-  "DOTNET_GCgen0size=400000"
+  "$gen0"
 
 model_server=${VLLM_ENDPOINT:-}
 if [[ -z $model_server ]]; then
@@ -210,7 +211,8 @@ start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT  admin http://
   "ConnectionStrings__vllm=Endpoint=${model_server%/}/v1;Key=${VLLM_API_KEY:-};Model=$VLLM_MODEL" \
   "Identity__AdminKey=${ADMIN_KEY:-}" \
   "Identity__Oidc__Authority=${OIDC_AUTHORITY:-}" \
-  "Identity__Oidc__Audience=${OIDC_AUDIENCE:-}"
+  "Identity__Oidc__Audience=${OIDC_AUDIENCE:-}" \
+  "$gen0"
 
 for ((i = 0; i < ${#pids[@]}; i++)); do
   case ${names[i]} in

@@ -16,7 +16,7 @@ internal sealed record Pace(int Rounds, TimeSpan WarmUp, TimeSpan Slice, int Rea
     public static Pace Of(string[] args) => args switch
     {
         _ when args.Contains("--quick") => new(3, TimeSpan.FromSeconds(8), TimeSpan.FromSeconds(1), 200, [10_000]),
-        _ when args.Contains("--full") => new(5, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(3), 400, [10_000, 1_000_000, 10_000_000]),
-        _ => new(5, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(2), 300, [10_000, 1_000_000]),
+        _ when args.Contains("--full") => new(5, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(3), 1000, [10_000, 1_000_000, 10_000_000]),
+        _ => new(5, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(2), 500, [10_000, 1_000_000]),
     };
 }

@@ -35,6 +35,7 @@ internal static class ChatHistoryProduct
             ["services__vllm__http__0"] = $"http://127.0.0.1:{upstreamPort}",
             ["ConnectionStrings__vllm"] = $"Endpoint=http://127.0.0.1:{upstreamPort}/v1;Key=;Model=bench-instant",
             ["Identity__AdminKey"] = AdminKey,
+            ["DOTNET_GCgen0size"] = "400000",
         });
         await storage.WaitReadyAsync(healthPort, "/health");
         await gateway.WaitReadyAsync(gatewayPort, "/health");
