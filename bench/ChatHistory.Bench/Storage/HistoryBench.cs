@@ -29,17 +29,13 @@ internal static class HistoryBench
         {
             foreach (var name in storages[0].Reads.All.Keys)
             {
-                // In many short turns, so that what else the machine does meets every size alike.
-                var times = storages.ToDictionary(storage => storage.History.Messages, _ => new List<TimeSpan>());
-                for (var turn = 0; turn < pace.Reads / ReadsInATurn; turn++)
+                var times = await TimeInTurnsAsync(storages, name, pace.Reads);
+                if (round < 0)
                 {
-                    foreach (var storage in storages)
-                    {
-                        times[storage.History.Messages].AddRange(await HistoryReads.TimeAsync(storage.Reads.All[name], ReadsInATurn));
-                    }
+                    continue;
                 }
 
-                foreach (var (messages, measured) in times.Where(_ => round >= 0))
+                foreach (var (messages, measured) in times)
                 {
                     reads.TryAdd((name, messages), []);
                     reads[(name, messages)].Add([.. measured]);
@@ -73,6 +69,21 @@ internal static class HistoryBench
         section.Rows.Add(["database, MB", .. storages.Select(storage => storage.Megabytes.Text("0"))]);
         section.Goals.Add(new Goal("storage memory", "< 300 MB", $"{memory.Max().Text("0")} MB", memory.Max() < MemoryTarget));
         return section;
+    }
+
+    /// <summary>One kind of read from every size, in many short turns, so that what else the machine does meets every size alike.</summary>
+    private static async Task<Dictionary<int, List<TimeSpan>>> TimeInTurnsAsync(IReadOnlyList<FilledStorage> storages, string name, int count)
+    {
+        var times = storages.ToDictionary(storage => storage.History.Messages, _ => new List<TimeSpan>());
+        for (var turn = 0; turn < count / ReadsInATurn; turn++)
+        {
+            foreach (var storage in storages)
+            {
+                times[storage.History.Messages].AddRange(await HistoryReads.TimeAsync(storage.Reads.All[name], ReadsInATurn));
+            }
+        }
+
+        return times;
     }
 
     private static void AddReads(

@@ -24,7 +24,6 @@ internal static class ChatHistoryProduct
         {
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{grpcPort}",
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{healthPort}",
-            ["DOTNET_GCgen0size"] = "400000",
         });
         var gateway = Start(repository, folder, "Gateway", telemetryPort, new()
         {
@@ -35,7 +34,6 @@ internal static class ChatHistoryProduct
             ["services__vllm__http__0"] = $"http://127.0.0.1:{upstreamPort}",
             ["ConnectionStrings__vllm"] = $"Endpoint=http://127.0.0.1:{upstreamPort}/v1;Key=;Model=bench-instant",
             ["Identity__AdminKey"] = AdminKey,
-            ["DOTNET_GCgen0size"] = "400000",
         });
         await storage.WaitReadyAsync(healthPort, "/health");
         await gateway.WaitReadyAsync(gatewayPort, "/health");
@@ -45,6 +43,8 @@ internal static class ChatHistoryProduct
 
     private static ChildProcess Start(string repository, string folder, string service, int telemetryPort, Dictionary<string, string> environment)
     {
+        // As the AppHost and run.sh start both services.
+        environment["DOTNET_GCgen0size"] = "400000";
         environment["VOLUME_DIR"] = Path.Combine(folder, "volume");
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = $"http://127.0.0.1:{telemetryPort}";
         var assembly = Path.Combine(repository, $"ChatHistory.{service}/bin/Release/net10.0/ChatHistory.{service}.dll");
