@@ -185,12 +185,10 @@ start() { # name project url KEY=VALUE...
 
 free_port; storage_grpc=$port
 free_port; storage_http=$port
-# As in the AppHost, which says why.
-gen0=DOTNET_GCgen0size=400000
 start storage ChatHistory.StorageService "grpc http://127.0.0.1:$storage_grpc  health http://127.0.0.1:$storage_http/health" \
   "Kestrel__Endpoints__grpc__Url=http://127.0.0.1:$storage_grpc" \
   "Kestrel__Endpoints__http__Url=http://127.0.0.1:$storage_http" \
-  "$gen0"
+  "DOTNET_GCgen0size=400000" # as in the AppHost, which says why
 
 model_server=${VLLM_ENDPOINT:-}
 if [[ -z $model_server ]]; then
@@ -212,7 +210,7 @@ start gateway ChatHistory.Gateway "http://127.0.0.1:$GATEWAY_PORT  admin http://
   "Identity__AdminKey=${ADMIN_KEY:-}" \
   "Identity__Oidc__Authority=${OIDC_AUTHORITY:-}" \
   "Identity__Oidc__Audience=${OIDC_AUDIENCE:-}" \
-  "$gen0"
+  "DOTNET_GCgen0size=800000"
 
 for ((i = 0; i < ${#pids[@]}; i++)); do
   case ${names[i]} in

@@ -48,6 +48,8 @@ public static partial class ServiceRun
                 return Environment.ExitCode;
             }
 
+            // What only the start needed goes back to the system: it is the largest part of what a service holds that has not been asked for anything.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             await app.WaitForShutdownAsync();
             return Environment.ExitCode;
         }

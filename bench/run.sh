@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures ChatHistory beside its comparisons, and writes bench/results. What and how: bench/README.md.
 #   bench/run.sh                    everything
-#   bench/run.sh http [--quick]     over HTTP: the product, YARP, nginx, Portkey, and no gateway at all
+#   bench/run.sh http [--quick] [--limits]   over HTTP: the product, YARP, nginx, Portkey, and no gateway at all
 #   bench/run.sh storage [--quick]  the storage service by itself
 set -euo pipefail
 cd "$(dirname "$0")/.."

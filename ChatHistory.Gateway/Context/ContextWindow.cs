@@ -57,16 +57,22 @@ internal sealed class ContextWindow
             }
         }
 
+        var sizeOf = Array.ConvertAll(all, MessageSize.Of);
+        var uncountedOf = Array.ConvertAll(all, MessageSize.Uncounted);
         // Instructions of the request take the place of the stored ones (UpstreamBody).
-        var rest = around + (newInstructions > 0 ? newInstructions : oldInstructions) + all.Sum(MessageSize.Of);
-        var uncounted = all.Sum(MessageSize.Uncounted);
+        var rest = around + (newInstructions > 0 ? newInstructions : oldInstructions) + sizeOf.Sum();
+        var uncounted = uncountedOf.Sum();
         var sizes = new long[cuts.Count];
         var uncountedAt = new int[cuts.Count];
-        for (var (i, from) = (0, 0); i < sizes.Length; from = cuts[i++])
+        for (var (i, left) = (0, 0); i < sizes.Length; i++)
         {
-            var leftOut = all[from..cuts[i]];
-            sizes[i] = rest -= leftOut.Sum(MessageSize.Of);
-            uncountedAt[i] = uncounted -= leftOut.Sum(MessageSize.Uncounted);
+            for (; left < cuts[i]; left++)
+            {
+                rest -= sizeOf[left];
+                uncounted -= uncountedOf[left];
+            }
+
+            (sizes[i], uncountedAt[i]) = (rest, uncounted);
         }
 
         return new ContextWindow([.. cuts], sizes, uncountedAt);

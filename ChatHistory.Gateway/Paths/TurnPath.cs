@@ -1,5 +1,4 @@
 using ChatHistory.Storage.V1;
-using Google.Protobuf;
 
 namespace ChatHistory.Gateway.Paths;
 
@@ -24,7 +23,7 @@ internal sealed class TurnPath
     public PathVersion? Version { get; }
 
     /// <summary>What the path takes in memory as it is kept, about.</summary>
-    public long Bytes => (_known?.Messages.Length ?? History.Sum(message => (long)message.CalculateSize())) + _added.Sum(message => (long)message.CalculateSize());
+    public long Bytes => (_known?.MessageBytes ?? History.Sum(message => (long)message.CalculateSize())) + _added.Sum(message => (long)message.CalculateSize());
 
     /// <param name="begin">What was asked of storage.</param>
     /// <param name="begun">Its answer.</param>
@@ -41,5 +40,5 @@ internal sealed class TurnPath
     /// <summary>The path with the answer behind it.</summary>
     /// <param name="version">What storage says it is known by.</param>
     public CachedPath With(MessageContent answer, PathVersion version) =>
-        CachedPath.Of(version, _known?.Messages ?? new TurnBegun { History = { History } }.ToByteArray(), _added.Append(answer));
+        _known?.With(version, _added.Append(answer)) ?? CachedPath.Of(version, History.Concat(_added).Append(answer));
 }

@@ -17,6 +17,10 @@ internal static class UpstreamBody
     // Members that only this gateway understands; a strict upstream would refuse them.
     private static readonly string[] s_own = ["session_id", "user_id", "on_disconnect", "parent_message_id", "multitask"];
 
+    // What is added, and what the writer wants to have free for the worst that a text may become. Without it the buffer grows again and again.
+    private const int Room = 6 * 1024;
+    private const int AroundMessage = 64;
+
     /// <param name="request">The client's request.</param>
     /// <param name="messages">The messages to send in the place of the request's; those of them that are the request's own keep their bytes. Null: the request's.</param>
     /// <param name="defaultModel">The model for a request that names none.</param>
@@ -31,7 +35,7 @@ internal static class UpstreamBody
             return request.Bytes;
         }
 
-        var buffer = new ArrayBufferWriter<byte>(request.Bytes.Length + 256);
+        var buffer = new ArrayBufferWriter<byte>(request.Bytes.Length + Room + (messages?.Sum(Length) ?? 0));
         using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
         {
             writer.WriteStartObject();
@@ -78,6 +82,10 @@ internal static class UpstreamBody
 
         return buffer.WrittenMemory;
     }
+
+    // As long as it is in ASCII; what is longer makes the buffer grow.
+    private static int Length(MessageContent message) =>
+        AroundMessage + (message.HasContentParts ? message.ContentParts.Length : message.Content.Length) + message.ToolCalls.Length + message.Reasoning.Length + message.Extra.Length;
 
     private static bool IsGiven(JsonElement root, string member) => root.TryGetProperty(member, out var value) && value.ValueKind != JsonValueKind.Null;
 

@@ -26,4 +26,8 @@ internal static class PathVersions
     /// <summary>True when the path to the message is what the caller knows.</summary>
     public static bool IsOf(this PathVersion? known, PathEpoch epoch, string? messageId, byte[]? hash) =>
         known is not null && known.EndMessageId == messageId && known.Equals(Of(epoch, messageId, hash));
+
+    /// <summary>True when no path has changed since without its end becoming another: whether it still ends there, is all that is left to see.</summary>
+    public static bool IsOfEpoch(this PathVersion? known, PathEpoch epoch) =>
+        known is { Version.Length: PrefixHash.Length + sizeof(long) } && BinaryPrimitives.ReadInt64BigEndian(known.Version.Span[PrefixHash.Length..]) == epoch.Value;
 }

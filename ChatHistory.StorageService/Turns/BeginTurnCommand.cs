@@ -37,8 +37,16 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
         }
 
         _readEpoch = file.Epoch.Value;
+        var bringsInstructions = turn.Input.FirstOrDefault()?.Content.IsInstruction() == true;
         file.Read(reader =>
         {
+            // The usual continuation: a glance at the session is enough. The transaction makes sure, as always.
+            if (turn.Placement == Placement.AfterHead && !bringsInstructions && turn.KnownPath.IsOfEpoch(file.Epoch)
+                && SessionHead.FindMessageId(reader, turn.SessionId) == turn.KnownPath.EndMessageId)
+            {
+                return null;
+            }
+
             if (turn.Placement == Placement.AfterParent)
             {
                 // Somebody else's is not read: how long that takes would tell that it is there.
@@ -52,7 +60,7 @@ internal sealed class BeginTurnCommand(BeginTurn turn, UserScope scope, int size
             }
 
             // Instructions of the request are compared with those of the history.
-            var isNeeded = _readEnd is not null && (!turn.KnownPath.IsOf(file.Epoch, _readEnd, _readHash) || turn.Input.FirstOrDefault()?.Content.IsInstruction() == true);
+            var isNeeded = _readEnd is not null && (!turn.KnownPath.IsOf(file.Epoch, _readEnd, _readHash) || bringsInstructions);
             _read = !isNeeded ? null : StoredPath.Read(reader, turn.SessionId, _readEnd);
             return _read;
         });

@@ -19,6 +19,8 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
         WHERE s.session_id = ?1
         """;
 
+    private const string SelectMessageId = "SELECT head_message_id FROM sessions WHERE session_id = ?1";
+
     private const string Advance =
         """
         UPDATE sessions SET last_seq = last_seq + ?2, message_count = message_count + ?2, updated_at = ?3
@@ -37,6 +39,13 @@ internal sealed record SessionHead(string UserId, string? MessageId, byte[]? Has
                 reader.GetBlob(2),
                 reader.GetInt64(3))
             : null;
+    }
+
+    /// <summary>The message to continue from alone; null for none.</summary>
+    public static string? FindMessageId(PreparedConnection database, string sessionId)
+    {
+        using var reader = database.Query(SelectMessageId, sessionId);
+        return reader.Read() ? reader.GetText(0) : null;
     }
 
     /// <summary>The hash that a message continuing from here is chained to.</summary>

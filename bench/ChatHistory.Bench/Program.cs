@@ -10,6 +10,7 @@ return args switch
     ["storage", .. var rest] => await StorageBench.RunAsync(rest),
     ["upstream", var port] => await UpstreamServer.RunAsync(Number(port)),
     ["telemetry", var port] => await TelemetrySink.RunAsync(Number(port)),
+    ["storage-stand-in", var grpc, var http, .. var file] => await StorageStandIn.RunAsync(Number(grpc), Number(http), file.FirstOrDefault()),
     ["yarp", var port, var upstream] => await YarpProxy.RunAsync(Number(port), Number(upstream)),
     _ => Usage(),
 };
@@ -19,11 +20,12 @@ static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: bench/run.sh http [--quick] [--only PART_OF_A_WORKLOADS_NAME]
+        usage: bench/run.sh http [--quick] [--limits] [--only PART_OF_A_WORKLOADS_NAME]
                bench/run.sh storage [--quick]
 
         The parts by themselves, for a look at one of them:
           upstream PORT            the model server that costs next to nothing
+          storage-stand-in GRPC_PORT HTTP_PORT [FILE]  what the gateway takes for storage where limits are measured
           telemetry PORT           an OTLP receiver that takes everything
           yarp PORT UPSTREAM_PORT  YARP as a plain proxy
         """);

@@ -16,16 +16,17 @@ internal sealed record Goal(string Workload, string What, bool AtLeast, double B
 
     public string Value => Measured is { } value ? string.Create(CultureInfo.InvariantCulture, $"{value:0.00}{Unit}") : "–";
 
-    public static IReadOnlyList<Goal> Of(Results results)
+    /// <param name="target">What is measured against them.</param>
+    public static IReadOnlyList<Goal> Of(Results results, string target = Target.Product)
     {
         Goal Faster(Workload workload, string other, double bound) =>
-            new(workload.Name, $"answers/s over {other}'s", AtLeast: true, bound, "x", results.Ratio(workload.Name, Target.Product, other, slice => slice.Rate));
+            new(workload.Name, $"answers/s over {other}'s", AtLeast: true, bound, "x", results.Ratio(workload.Name, target, other, slice => slice.Rate));
         Goal Less(Workload workload, string what, double bound, Func<Slice, double> value) =>
-            new(workload.Name, $"{what} over yarp's", AtLeast: false, bound, "x", results.Ratio(workload.Name, Target.Product, Target.Yarp, value));
+            new(workload.Name, $"{what} over yarp's", AtLeast: false, bound, "x", results.Ratio(workload.Name, target, Target.Yarp, value));
         Goal Added(Workload workload, string what, double bound, Func<Slice, double> value) =>
-            new(workload.Name, $"{what} added to direct", AtLeast: false, bound, " ms", results.Difference(workload.Name, Target.Product, Target.Direct, value) / 1000);
+            new(workload.Name, $"{what} added to direct", AtLeast: false, bound, " ms", results.Difference(workload.Name, target, Target.Direct, value) / 1000);
         Goal Session(string what, Func<Slice, double> value) =>
-            new(SessionWorkload.Name, $"{what} over a first turn's", AtLeast: false, 1.3, "x", results.Ratio(SessionWorkload.Name, SessionWorkload.Continue, SessionWorkload.First, value));
+            new(SessionWorkload.Name, $"{what} over a first turn's", AtLeast: false, 1.3, "x", target == Target.Product ? results.Ratio(SessionWorkload.Name, SessionWorkload.Continue, SessionWorkload.First, value) : null);
 
         return
         [

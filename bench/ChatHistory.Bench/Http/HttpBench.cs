@@ -130,6 +130,11 @@ internal sealed class HttpBench : IAsyncDisposable
         Add(await YarpProxy.StartAsync(_folder, _upstreamPort), "");
         Add(await PortkeyGateway.StartAsync(_repository, _folder, _upstreamPort), "Portkey is left out: Node.js or its package is missing (npm ci in bench/portkey).");
         Add(await ChatHistoryProduct.StartAsync(_repository, _folder, _upstreamPort, telemetryPort), "");
+        if (_pace.Limits)
+        {
+            Add(await ChatHistoryProduct.StartGatewayAsync(_repository, Path.Combine(_folder, "log-only"), _upstreamPort, telemetryPort, keepsLog: true), "");
+            Add(await ChatHistoryProduct.StartGatewayAsync(_repository, Path.Combine(_folder, "gateway-alone"), _upstreamPort, telemetryPort, keepsLog: false), "");
+        }
     }
 
     private void Add(Target? target, string otherwise)

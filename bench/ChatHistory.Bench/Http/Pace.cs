@@ -12,9 +12,13 @@ internal sealed record Pace(string Name, int Rounds, int SliceSeconds, int WarmU
     /// <summary>Part of the names of the workloads that are measured; null: all of them. What is measured in part is shown and not kept.</summary>
     public string? Only { get; init; }
 
+    /// <summary>The product's gateway is measured with storages that do less than any real one, too.</summary>
+    public bool Limits { get; init; }
+
     public static Pace From(string[] args) => (args.Contains("--quick") ? Quick : Full) with
     {
         Only = Array.IndexOf(args, "--only") is >= 0 and var at && at + 1 < args.Length ? args[at + 1] : null,
+        Limits = args.Contains("--limits"),
     };
 
     public bool Includes(string workload) => Only is null || workload.Contains(Only, StringComparison.OrdinalIgnoreCase);

@@ -10,7 +10,7 @@ namespace ChatHistory.Bench.Http;
 /// <summary>Writes the run down: for people, for programs, and as a picture.</summary>
 internal sealed class Report(Machine machine, Pace pace, Results results, IReadOnlyList<string> leftOut)
 {
-    private static readonly string[] s_order = [Target.Direct, Target.Nginx, Target.Yarp, Target.Portkey, Target.Product];
+    private static readonly string[] s_order = [Target.Direct, Target.Nginx, Target.Yarp, Target.Portkey, Target.Product, Target.LogOnly, Target.GatewayAlone];
     private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Answers that a load generator got from the product.</summary>
@@ -64,6 +64,11 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
             Line(text, $"| {goal.Workload} | {goal.What} | {goal.Limit} | {goal.Value} | {goal.Verdict} |");
         }
 
+        if (pace.Limits)
+        {
+            Limits(text);
+        }
+
         foreach (var workload in Workload.All)
         {
             Line(text, $"\n## {workload.Name}\n");
@@ -96,6 +101,22 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
         }
 
         return text.ToString();
+    }
+
+    /// <summary>How near the gateway comes to the targets with a storage that does less than any real one.</summary>
+    private void Limits(StringBuilder text)
+    {
+        text.Append("\n## Limits\n\nThe product's gateway with other storages. `log`: each call is appended to a file as it came, and on the disk before it is answered; no database. `alone`: nothing is kept, and what the storage takes is not counted.\n\n");
+        text.Append("| workload | what | target | ChatHistory | log | alone |\n|---|---|---|---|---|---|\n");
+        foreach (var ((product, log), alone) in Goal.Of(results).Zip(Goal.Of(results, Target.LogOnly)).Zip(Goal.Of(results, Target.GatewayAlone)))
+        {
+            if (alone.Measured is not null)
+            {
+                Line(text, $"| {product.Workload} | {product.What} | {product.Limit} | {Shown(product)} | {Shown(log)} | {Shown(alone)} |");
+            }
+        }
+
+        static string Shown(Goal goal) => goal.IsMet == true ? $"{goal.Value}, met" : goal.Value;
     }
 
     private void Row(StringBuilder text, Workload workload, string target)

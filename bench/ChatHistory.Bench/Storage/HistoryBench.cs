@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using ChatHistory.Bench.Load;
 using ChatHistory.Storage.V1;
@@ -21,7 +20,7 @@ internal static class HistoryBench
         var appends = storages.ToDictionary(storage => storage.History.Messages, _ => new List<double>());
         foreach (var storage in storages)
         {
-            await ReadIntoCacheAsync(storage.DatabasePath);
+            await OsCache.ReadIntoAsync(storage.DatabasePath);
         }
 
         // The first round compiles what the later ones measure.
@@ -119,7 +118,7 @@ internal static class HistoryBench
             var times = new List<TimeSpan>();
             for (var i = 0; i < ColdReads; i++)
             {
-                await PutOutOfCacheAsync(storage.DatabasePath);
+                await OsCache.PutOutAsync(storage.DatabasePath);
                 times.AddRange(await HistoryReads.TimeAsync(storage.Reads.LastPageAsync, 1));
             }
 
@@ -130,24 +129,5 @@ internal static class HistoryBench
         var p50 = cold[^1].Percentile(50).TotalMilliseconds;
         section.Goals.Add(new Goal(
             string.Create(CultureInfo.InvariantCulture, $"last 50, cold file of {storages[^1].History.Messages:N0} messages, p50"), "<= 2 ms", $"{p50.Text("0.00")} ms", p50 <= ColdTarget));
-    }
-
-    private static async Task ReadIntoCacheAsync(string path)
-    {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-        var buffer = new byte[4 * 1024 * 1024];
-        while (await file.ReadAsync(buffer) > 0)
-        {
-        }
-    }
-
-    // fdatasync, because only clean pages go; then posix_fadvise(POSIX_FADV_DONTNEED) for the whole file.
-    private static async Task PutOutOfCacheAsync(string path)
-    {
-        foreach (var options in new[] { new[] { "conv=notrunc,fdatasync", $"of={path}", "if=/dev/null" }, ["iflag=nocache", $"if={path}", "of=/dev/null"] })
-        {
-            using var dd = Process.Start(new ProcessStartInfo("dd", [.. options, "count=0", "status=none"]))!;
-            await dd.WaitForExitAsync();
-        }
     }
 }

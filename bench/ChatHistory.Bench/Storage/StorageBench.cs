@@ -7,12 +7,12 @@ internal static class StorageBench
 {
     private const string Usage =
         """
-        usage: bench/run.sh storage [--quick | --full] [--folder FOLDER] [appends] [history] [mixed] [start]
+        usage: bench/run.sh storage [--quick | --full] [--folder FOLDER] [appends] [history] [mixed] [start] [limits]
           --quick    small figures in little time;  --full  also ten million messages (about 15 GB)
           --folder   where the databases lie, on a real disk; filled ones are used again (default: a new folder below the temporary one, removed at the end)
         """;
 
-    private static readonly string[] s_parts = ["appends", "history", "mixed", "start"];
+    private static readonly string[] s_parts = ["appends", "history", "mixed", "start", "limits"];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -70,7 +70,7 @@ internal static class StorageBench
         var storages = new List<FilledStorage>();
         try
         {
-            foreach (var size in parts.Contains("history") ? pace.Sizes : pace.Sizes[^1..])
+            foreach (var size in parts.Contains("history") || parts.Contains("limits") ? pace.Sizes : pace.Sizes[^1..])
             {
                 storages.Add(await FilledStorage.StartAsync(folder, size, settings));
             }
@@ -101,6 +101,12 @@ internal static class StorageBench
             // A gigabyte is a million messages.
             var volume = storages.MinBy(storage => Math.Abs(storage.History.Messages - 1_000_000))!.Volume;
             sections.Add(await StartBench.RunAsync(folder, volume, pace, settings));
+        }
+
+        if (parts.Contains("limits"))
+        {
+            Console.WriteLine("limits");
+            sections.Add(await LimitsBench.RunAsync(storages, pace));
         }
     }
 }

@@ -11,9 +11,18 @@ internal sealed record Target(string Name, int Port, IReadOnlyDictionary<string,
     public const string Portkey = "portkey";
     public const string Product = "ChatHistory";
 
-    public TimeSpan Cpu => Processes.Aggregate(TimeSpan.Zero, (sum, process) => sum + process.Cpu);
+    /// <summary>The product's gateway with a storage that keeps nothing.</summary>
+    public const string GatewayAlone = "gateway alone";
 
-    public double RssMegabytes => Processes.Sum(process => process.RssBytes) / 1048576.0;
+    /// <summary>The product's gateway with a storage that only appends what comes to a log.</summary>
+    public const string LogOnly = "gateway, log";
+
+    /// <summary>Those of its processes whose time and memory are its own.</summary>
+    public IReadOnlyList<ChildProcess> Counted { get; init; } = Processes;
+
+    public TimeSpan Cpu => Counted.Aggregate(TimeSpan.Zero, (sum, process) => sum + process.Cpu);
+
+    public double RssMegabytes => Counted.Sum(process => process.RssBytes) / 1048576.0;
 
     // The gateway before the storage service: its turns are committed there before it goes.
     public async ValueTask DisposeAsync()
