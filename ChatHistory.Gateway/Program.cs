@@ -19,5 +19,6 @@ WebApplication Build()
     app.UseGateway();
     app.MapDefaultEndpoints();
     app.MapGateway();
+    app.Lifetime.ApplicationStarted.Register(ServiceRun.GiveBackMemory);
     return app;
 }

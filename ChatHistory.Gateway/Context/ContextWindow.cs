@@ -57,10 +57,11 @@ internal sealed class ContextWindow
             }
         }
 
-        var sizeOf = Array.ConvertAll(all, MessageSize.Of);
+        // Once for each: for parts that are no text, their JSON has to be read.
         var uncountedOf = Array.ConvertAll(all, MessageSize.Uncounted);
+        var sizeOf = Array.ConvertAll(all, MessageSize.OfText);
         // Instructions of the request take the place of the stored ones (UpstreamBody).
-        var rest = around + (newInstructions > 0 ? newInstructions : oldInstructions) + sizeOf.Sum();
+        var rest = around + (newInstructions > 0 ? newInstructions : oldInstructions) + sizeOf.Sum() + uncountedOf.Sum();
         var uncounted = uncountedOf.Sum();
         var sizes = new long[cuts.Count];
         var uncountedAt = new int[cuts.Count];
@@ -68,7 +69,7 @@ internal sealed class ContextWindow
         {
             for (; left < cuts[i]; left++)
             {
-                rest -= sizeOf[left];
+                rest -= sizeOf[left] + uncountedOf[left];
                 uncounted -= uncountedOf[left];
             }
 

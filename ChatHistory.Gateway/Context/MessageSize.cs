@@ -16,15 +16,12 @@ internal static class MessageSize
     // An image of a usual size, as the common vision models see it. No bound, but vLLM does not count images before it runs them.
     private const int OtherPart = 2048;
 
-    public static long Of(MessageContent message) =>
-        AroundMessage
-        + Bytes(message.Content)
-        + Bytes(message.ToolCalls)
-        + Bytes(message.Reasoning)
-        + Bytes(message.Name)
-        + ((long)OtherPart * OtherParts(message));
+    public static long Of(MessageContent message) => OfText(message) + Uncounted(message);
 
-    /// <summary>Tokens of the parts that <c>/tokenize</c> counts as a placeholder only.</summary>
+    /// <summary>Without the parts that are no text.</summary>
+    public static long OfText(MessageContent message) => AroundMessage + Bytes(message.Content) + Bytes(message.ToolCalls) + Bytes(message.Reasoning) + Bytes(message.Name);
+
+    /// <summary>Tokens of the parts that are no text, which <c>/tokenize</c> counts as a placeholder only.</summary>
     public static int Uncounted(MessageContent message) => OtherPart * OtherParts(message);
 
     private static int Bytes(string text) => Encoding.UTF8.GetByteCount(text);

@@ -17,7 +17,7 @@ internal static class UpstreamBody
     // Members that only this gateway understands; a strict upstream would refuse them.
     private static readonly string[] s_own = ["session_id", "user_id", "on_disconnect", "parent_message_id", "multitask"];
 
-    // What is added, and what the writer wants to have free for the worst that a text may become. Without it the buffer grows again and again.
+    // What is added, and what the writer wants to have free at the least.
     private const int Room = 6 * 1024;
     private const int AroundMessage = 64;
 
@@ -35,7 +35,7 @@ internal static class UpstreamBody
             return request.Bytes;
         }
 
-        var buffer = new ArrayBufferWriter<byte>(request.Bytes.Length + Room + (messages?.Sum(Length) ?? 0));
+        var buffer = new ArrayBufferWriter<byte>(CapacityFor(request, messages));
         using (var writer = new Utf8JsonWriter(buffer, WireJson.Writer))
         {
             writer.WriteStartObject();
@@ -83,9 +83,20 @@ internal static class UpstreamBody
         return buffer.WrittenMemory;
     }
 
-    // As long as it is in ASCII; what is longer makes the buffer grow.
-    private static int Length(MessageContent message) =>
-        AroundMessage + (message.HasContentParts ? message.ContentParts.Length : message.Content.Length) + message.ToolCalls.Length + message.Reasoning.Length + message.Extra.Length;
+    /// <summary>Bytes enough for a prompt in ASCII, so that its buffer does not grow again and again; for another one it does.</summary>
+    private static int CapacityFor(ChatCompletionRequest request, IReadOnlyList<MessageContent>? messages)
+    {
+        var (all, longest) = (0, 0);
+        foreach (var message in messages ?? [])
+        {
+            var text = message.HasContentParts ? message.ContentParts.Length : message.Content.Length;
+            all += AroundMessage + text + message.ToolCalls.Length + message.Reasoning.Length + message.Extra.Length;
+            longest = Math.Max(longest, text);
+        }
+
+        // Before it writes a text, the writer wants three bytes free for each of its characters.
+        return request.Bytes.Length + Room + all + (2 * longest);
+    }
 
     private static bool IsGiven(JsonElement root, string member) => root.TryGetProperty(member, out var value) && value.ValueKind != JsonValueKind.Null;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatHistory.ServiceDefaults;
 using ChatHistory.StorageService.Backups;
 using ChatHistory.StorageService.Sessions;
 using ChatHistory.StorageService.Space;
@@ -15,7 +16,7 @@ namespace ChatHistory.StorageService.Database;
 /// <remarks>
 /// Start: (1) take the file's lock, end a restore that was cut off, and give up the ballast if the disk is full, (2) open the writer's connection with
 /// its settings, (3) migrate, behind a copy, (4) start the writer,
-/// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) read for a first time, before somebody waits for it.
+/// (5) mark the turns that the last process left in progress as interrupted, (6) serve, (7) read for a first time, before somebody waits for it, and give back what only the start needed.
 /// End: (8) refuse new calls, (9) drain the writer, (10) empty the write-ahead log into the database, (11) release the lock.
 /// Nothing here reads the tables through, so that a start takes as long with one gigabyte as with none.
 /// </remarks>
@@ -119,6 +120,7 @@ internal sealed partial class DatabaseInitializer(
         Log.Ready(logger, file.Path, time.GetElapsedTime(started).TotalMilliseconds, interrupted);
         // :: Step 7
         WarmUp();
+        ServiceRun.GiveBackMemory();
     }
 
     /// <summary>The service serves already, and what may happen to any read may happen to this one: a restore shuts it out, a disk fails. That ends nothing; a database that turns out to be damaged does.</summary>

@@ -27,7 +27,7 @@ internal static class PathVersions
     public static bool IsOf(this PathVersion? known, PathEpoch epoch, string? messageId, byte[]? hash) =>
         known is not null && known.EndMessageId == messageId && known.Equals(Of(epoch, messageId, hash));
 
-    /// <summary>True when no path has changed since without its end becoming another: whether it still ends there, is all that is left to see.</summary>
+    /// <summary>True when the epoch is still the version's. Where the path's end is, too, it most likely is what the caller knows; <see cref="IsOf"/>, in the transaction, makes sure.</summary>
     public static bool IsOfEpoch(this PathVersion? known, PathEpoch epoch) =>
         known is { Version.Length: PrefixHash.Length + sizeof(long) } && BinaryPrimitives.ReadInt64BigEndian(known.Version.Span[PrefixHash.Length..]) == epoch.Value;
 }

@@ -7,10 +7,11 @@ namespace ChatHistory.Tests.Gateway.Context;
 /// <summary>Where a history is cut, and when.</summary>
 public sealed class ContextWindowTests
 {
-    private static readonly Gen<MessageContent> s_message = Gen.Select(Gen.OneOf("user", "user", "assistant", "calls", "tool", "system"), Gen.OneOf("a", "b", "c"), Gen.Int[0, 300]).Select(
+    private static readonly Gen<MessageContent> s_message = Gen.Select(Gen.OneOf("user", "user", "assistant", "calls", "tool", "system", "image"), Gen.OneOf("a", "b", "c"), Gen.Int[0, 300]).Select(
         (kind, id, length) => kind switch
         {
             "calls" => new MessageContent { Role = "assistant", Content = new string('x', length), ToolCalls = $$$"""[{"id":"{{{id}}}","type":"function","function":{"name":"f"}}]""" },
+            "image" => new MessageContent { Role = "user", Content = "Look", ContentParts = """[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"data:,"}}]""" },
             "tool" => new MessageContent { Role = "tool", Content = new string('x', length), ToolCallId = id },
             _ => new MessageContent { Role = kind, Content = new string('x', length) },
         });
@@ -39,6 +40,20 @@ public sealed class ContextWindowTests
                     Assert.True(call < 0 || call >= cut, $"{cut} parts call {call} from result {i}");
                 }
             }
+        }
+    });
+
+    [Fact]
+    public void Sizes_AreThoseOfWhatIsLeft() => Gen.Select(s_chat, Gen.Int[0, 100]).Sample((chat, around) =>
+    {
+        var all = chat.History.SkipWhile(ContextWindow.IsInstruction).Concat(chat.Added.SkipWhile(ContextWindow.IsInstruction)).ToArray();
+        var instructions = (chat.Added is [var first, ..] && ContextWindow.IsInstruction(first) ? chat.Added : chat.History).TakeWhile(ContextWindow.IsInstruction);
+        var window = ContextWindow.Of(chat.History, chat.Added, around);
+
+        foreach (var cut in window.Cuts)
+        {
+            Assert.Equal(around + instructions.Sum(MessageSize.Of) + all[cut..].Sum(MessageSize.Of), window.SizeAt(cut));
+            Assert.Equal(all[cut..].Sum(MessageSize.Uncounted), window.UncountedAt(cut));
         }
     });
 

@@ -2,14 +2,14 @@ using ChatHistory.Bench.Targets;
 
 namespace ChatHistory.Bench.Storage;
 
-/// <summary>Measures the storage service by itself: appends, history, both at once, and its start.</summary>
+/// <summary>Measures the storage service by itself: appends, history, both at once, its start, and what SQLite alone takes.</summary>
 internal static class StorageBench
 {
     private const string Usage =
         """
         usage: bench/run.sh storage [--quick | --full] [--folder FOLDER] [appends] [history] [mixed] [start] [limits]
           --quick    small figures in little time;  --full  also ten million messages (about 15 GB)
-          --folder   where the databases lie, on a real disk; filled ones are used again (default: a new folder below the temporary one, removed at the end)
+          --folder   where the databases lie, on a real disk; filled ones are used again, with what limits has appended to them (default: a new folder below the temporary one, removed at the end)
         """;
 
     private static readonly string[] s_parts = ["appends", "history", "mixed", "start", "limits"];

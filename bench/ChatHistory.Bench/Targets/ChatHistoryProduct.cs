@@ -30,7 +30,7 @@ internal static class ChatHistoryProduct
         return new Target(Target.Product, gatewayPort, headers, [storage, gateway]);
     }
 
-    /// <summary>The gateway in front of a <see cref="StorageStandIn"/>: what no storage could undercut.</summary>
+    /// <summary>The gateway in front of a <see cref="StorageStandIn"/>: what no storage process behind this contract could undercut.</summary>
     /// <param name="folder">Of its own.</param>
     /// <param name="keepsLog">Whether the stand-in has what it is told on the disk before it answers. If not, its processor time is not counted either.</param>
     public static async Task<Target> StartGatewayAsync(string repository, string folder, int upstreamPort, int telemetryPort, bool keepsLog)

@@ -13,7 +13,7 @@ namespace ChatHistory.Bench.Targets;
 
 /// <summary>
 /// What the gateway takes for storage where the limits are measured: it speaks the contract of first turns and has no database. With a file, each call's commands are
-/// appended to it as they came and are on the disk before they are answered, which is the least that a durable design can do; without one, nothing is kept at all.
+/// appended to it as they came and are on the disk before they are answered, which is the least that a storage process behind this contract can do; without one, nothing is kept at all.
 /// </summary>
 internal static partial class StorageStandIn
 {
@@ -21,8 +21,14 @@ internal static partial class StorageStandIn
     public static async Task<ChildProcess> StartAsync(string folder, int grpcPort, int httpPort, string? log)
     {
         string[] arguments = [grpcPort.ToString(CultureInfo.InvariantCulture), httpPort.ToString(CultureInfo.InvariantCulture), .. log is null ? [] : (string[])[log]];
-        var process = ChildProcess.StartSelf(
-            Path.Combine(folder, "StorageStandIn.log"), ["storage-stand-in", .. arguments], new Dictionary<string, string> { ["DOTNET_GCgen0size"] = "400000" });
+        // The runtime as the storage service has it, and not as this program.
+        var settings = new Dictionary<string, string>
+        {
+            ["DOTNET_GCgen0size"] = "400000",
+            ["DOTNET_gcServer"] = "0",
+            ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
+        };
+        var process = ChildProcess.StartSelf(Path.Combine(folder, "StorageStandIn.log"), ["storage-stand-in", .. arguments], settings);
         await process.WaitReadyAsync(httpPort);
         return process;
     }
