@@ -17,7 +17,7 @@ internal sealed class CachedPath
     private const int Around = 768;
     private const int AroundPart = 48;
 
-    // So many turns later they are put together: what is around each would be more than what it holds.
+    // So many turns later they are put together, so that the list stays short.
     private const int MaxParts = 16;
 
     private readonly ReadOnlyMemory<byte>[] _parts;

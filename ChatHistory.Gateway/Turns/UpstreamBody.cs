@@ -21,6 +21,9 @@ internal static class UpstreamBody
     private const int Room = 6 * 1024;
     private const int AroundMessage = 64;
 
+    // Beyond that it may as well grow.
+    private const int MaxCapacity = 256 * 1024 * 1024;
+
     /// <param name="request">The client's request.</param>
     /// <param name="messages">The messages to send in the place of the request's; those of them that are the request's own keep their bytes. Null: the request's.</param>
     /// <param name="defaultModel">The model for a request that names none.</param>
@@ -86,16 +89,16 @@ internal static class UpstreamBody
     /// <summary>Bytes enough for a prompt in ASCII, so that its buffer does not grow again and again; for another one it does.</summary>
     private static int CapacityFor(ChatCompletionRequest request, IReadOnlyList<MessageContent>? messages)
     {
-        var (all, longest) = (0, 0);
+        var (all, longest) = (0L, 0L);
         foreach (var message in messages ?? [])
         {
-            var text = message.HasContentParts ? message.ContentParts.Length : message.Content.Length;
+            long text = message.HasContentParts ? message.ContentParts.Length : message.Content.Length;
             all += AroundMessage + text + message.ToolCalls.Length + message.Reasoning.Length + message.Extra.Length;
             longest = Math.Max(longest, text);
         }
 
         // Before it writes a text, the writer wants three bytes free for each of its characters.
-        return request.Bytes.Length + Room + all + (2 * longest);
+        return (int)Math.Min(request.Bytes.Length + Room + all + (2 * longest), MaxCapacity);
     }
 
     private static bool IsGiven(JsonElement root, string member) => root.TryGetProperty(member, out var value) && value.ValueKind != JsonValueKind.Null;

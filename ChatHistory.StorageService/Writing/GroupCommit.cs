@@ -8,7 +8,7 @@ namespace ChatHistory.StorageService.Writing;
 /// <remarks>
 /// If a command fails, the transaction is rolled back and each command is run in one of its own, so that only the guilty one fails.
 /// If a COMMIT fails, nothing is acknowledged and the connection is opened anew: after a failed fsync nobody knows what is on disk.
-/// If the disk is full, the ballast is given up, and only what may use it is written.
+/// If the disk is full, the ballast is given up, and only what may use it is written; when that is used up too, the log is emptied first.
 /// </remarks>
 internal sealed partial class GroupCommit(
     DatabaseFile file, WalCheckpointer checkpointer, Ballast ballast, StorageMetrics metrics, TimeProvider time, ILogger<GroupCommit> logger)
@@ -100,9 +100,21 @@ internal sealed partial class GroupCommit(
         }
 
         var failure = TryWriteAlone(command, now);
-        return failure is not null && TroubleOf(failure) == WriterTrouble.DiskFull && ballast.Release() && command.MayUseBallast
-            ? TryWriteAlone(command, now)
-            : failure;
+        if (SaysDiskIsFull(failure) && ballast.Release() && command.MayUseBallast)
+        {
+            failure = TryWriteAlone(command, now);
+        }
+
+        if (SaysDiskIsFull(failure) && command.MayUseBallast)
+        {
+            // What was deleted just before may have used up the ballast: it lies in the log until the log is emptied.
+            checkpointer.MakeRoom();
+            failure = TryWriteAlone(command, now);
+        }
+
+        return failure;
+
+        bool SaysDiskIsFull(Exception? exception) => exception is not null && TroubleOf(exception) == WriterTrouble.DiskFull;
     }
 
     private Exception? TryWriteAlone(WriteCommand command, string now)

@@ -51,7 +51,7 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         WakeUp();
     }
 
-    /// <summary>At the end: everything into the database, the log empty.</summary>
+    /// <summary>Everything into the database, the log empty. Waits a quarter of a second for whoever reads.</summary>
     public void EmptyLog()
     {
         try
@@ -63,6 +63,15 @@ internal sealed partial class WalCheckpointer(DatabaseFile file, Ballast ballast
         {
             // Nothing is lost: the log stays beside the database and is read at the next start.
             Log.Failed(logger, exception);
+        }
+    }
+
+    /// <summary>Called by the writer between two transactions when the disk is full: empties the log now, unless somebody reads it or a copy is made.</summary>
+    public void MakeRoom()
+    {
+        if (Volatile.Read(ref _copies) == 0)
+        {
+            EmptyLog();
         }
     }
 

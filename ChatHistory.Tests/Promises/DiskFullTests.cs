@@ -96,16 +96,7 @@ public sealed class DiskFullTests(ITestOutputHelper output)
         await using var system = await StartAsync(disk, Ballast);
         var client = system.Client;
         await Eventually.GetAsync(() => Task.FromResult(disk.BallastLength), length => length == Ballast);
-        var sessions = new List<string>();
-        var last = await client.PostJsonAsync("/v1/sessions", """{"user_id":"ada"}""");
-        while (last.Status is HttpStatusCode.OK or HttpStatusCode.Created)
-        {
-            sessions.Add(last.Body.GetProperty("session_id").GetString()!);
-            last = await AppendAsync(client, sessions[^1], s_long);
-            last = last.Status == HttpStatusCode.InsufficientStorage ? last : await client.PostJsonAsync("/v1/sessions", """{"user_id":"ada"}""");
-        }
-
-        AssertFull(last);
+        var sessions = await FillWithSessionsAsync(client);
         foreach (var session in sessions.Take(sessions.Count / 2))
         {
             await DeleteAsync(client, session);
@@ -115,6 +106,27 @@ public sealed class DiskFullTests(ITestOutputHelper output)
         Assert.Equal(2, (await client.MessagesOfAsync(again.SessionId)).Length);
         Assert.InRange(disk.BallastLength, Ballast / 2, Ballast);
         promise.Figure($"a disk filled by {sessions.Count} sessions took messages again after half of them were deleted, with nothing else removed");
+    }
+
+    [TmpfsFact]
+    public async Task BallastUsedUpByDeleting_DeletesGoOn_OnceTheLogCanBeEmptied()
+    {
+        using var disk = new SmallDisk(megabytes: 40);
+        await using var system = await StartAsync(disk, Ballast);
+        await Eventually.GetAsync(() => Task.FromResult(disk.BallastLength), length => length == Ballast);
+        var sessions = new Queue<string>(await FillWithSessionsAsync(system.Client));
+        using (var reader = OtherTool.Open(disk.DatabasePath))
+        {
+            // As long as it reads, what is deleted stays in the log.
+            reader.Execute("BEGIN");
+            reader.Query("SELECT count(*) FROM sessions");
+            while ((await system.Client.SendJsonAsync(HttpMethod.Delete, $"/v1/sessions/{sessions.Peek()}")).Status != HttpStatusCode.InsufficientStorage)
+            {
+                sessions.Dequeue();
+            }
+        }
+
+        await DeleteAsync(system.Client, sessions.Dequeue());
     }
 
     [TmpfsFact]
@@ -135,6 +147,22 @@ public sealed class DiskFullTests(ITestOutputHelper output)
         await system.Gateway.StopAsync();
         await system.Storage.StopAsync();
         AssertSound(disk.DatabasePath);
+    }
+
+    /// <summary>Sessions of one long message each, until there is no room for another.</summary>
+    private static async Task<List<string>> FillWithSessionsAsync(HttpClient client)
+    {
+        var sessions = new List<string>();
+        var last = await client.PostJsonAsync("/v1/sessions", """{"user_id":"ada"}""");
+        while (last.Status is HttpStatusCode.OK or HttpStatusCode.Created)
+        {
+            sessions.Add(last.Body.GetProperty("session_id").GetString()!);
+            last = await AppendAsync(client, sessions[^1], s_long);
+            last = last.Status == HttpStatusCode.InsufficientStorage ? last : await client.PostJsonAsync("/v1/sessions", """{"user_id":"ada"}""");
+        }
+
+        AssertFull(last);
+        return sessions;
     }
 
     private static Task<RunningSystem> StartAsync(SmallDisk disk, long ballast) =>
