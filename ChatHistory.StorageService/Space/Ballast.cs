@@ -74,7 +74,7 @@ internal sealed partial class Ballast
     }
 
     /// <summary>True for what SQLite says when the disk is full, or may say.</summary>
-    public bool SaysDiskIsFull(Exception failure) => failure is DiskFullException
+    public bool SaysDiskIsFull(Exception? failure) => failure is DiskFullException
         || failure is SqliteException { SqliteErrorCode: 13 }
         // The index of the log and quotas have no error of their own.
         || (failure is SqliteException { SqliteErrorCode: 10 or 14 } && FreeBytes() < BlockOfFileSystem);

@@ -100,12 +100,12 @@ internal sealed partial class GroupCommit(
         }
 
         var failure = TryWriteAlone(command, now);
-        if (SaysDiskIsFull(failure) && ballast.Release() && command.MayUseBallast)
+        if (ballast.SaysDiskIsFull(failure) && ballast.Release() && command.MayUseBallast)
         {
             failure = TryWriteAlone(command, now);
         }
 
-        if (SaysDiskIsFull(failure) && command.MayUseBallast)
+        if (ballast.SaysDiskIsFull(failure) && command.MayUseBallast)
         {
             // What was deleted just before may have used up the ballast: it lies in the log until the log is emptied.
             checkpointer.MakeRoom();
@@ -113,8 +113,6 @@ internal sealed partial class GroupCommit(
         }
 
         return failure;
-
-        bool SaysDiskIsFull(Exception? exception) => exception is not null && TroubleOf(exception) == WriterTrouble.DiskFull;
     }
 
     private Exception? TryWriteAlone(WriteCommand command, string now)

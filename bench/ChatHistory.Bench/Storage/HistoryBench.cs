@@ -125,7 +125,7 @@ internal static class HistoryBench
             cold.Add([.. times]);
         }
 
-        section.Rows.Add(["last 50 of a session, cold", .. cold.Select(times => $"{times.Percentile(50).TotalMilliseconds.Text("0.00")} / {times.Percentile(99).TotalMilliseconds.Text("0.00")}")]);
+        section.Rows.Add(["last 50 of a session, cold", .. cold.Select(times => times.P50AndP99())]);
         var p50 = cold[^1].Percentile(50).TotalMilliseconds;
         section.Goals.Add(new Goal(
             string.Create(CultureInfo.InvariantCulture, $"last 50, cold file of {storages[^1].History.Messages:N0} messages, p50"), "<= 2 ms", $"{p50.Text("0.00")} ms", p50 <= ColdTarget));

@@ -29,11 +29,10 @@ internal static class LimitsBench
             cold.Add(await ReadColdAsync(storage));
         }
 
-        double P50(TimeSpan[] times) => times.Percentile(50).TotalMilliseconds;
         section.Rows.Add([
             "last 50 of a session, cold",
-            .. cold.Select(times => $"{P50(times).Text("0.00")} / {times.Percentile(99).TotalMilliseconds.Text("0.00")}"),
-            (P50(cold[^1]) / P50(cold[0])).Text("0.00"),
+            .. cold.Select(times => times.P50AndP99()),
+            (cold[^1].Percentile(50) / cold[0].Percentile(50)).Text("0.00"),
         ]);
 
         section.Rows.Add(["messages in the file", .. storages.Select(storage => CountOf(storage.DatabasePath)), ""]);
