@@ -1,6 +1,5 @@
 using System.Security.Claims;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Encodings.Web;
 using ChatHistory.Gateway.Errors;
 using ChatHistory.Gateway.Identity.Oidc;
@@ -43,14 +42,15 @@ internal sealed class ApiKeyAuthentication(
 
         var header = Request.Headers.Authorization.ToString();
         var bearer = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header["Bearer ".Length..].Trim() : "";
+        var hash = ApiKeyText.Hash(bearer);
 
-        if (IsAdminKey(bearer))
+        if (IsAdminKey(hash))
         {
             return Success(new Claim(ClaimTypes.Role, AdminRole));
         }
 
         // A well-formed key is honoured in every mode, so that its owner's scope holds wherever it is used.
-        if (ApiKeyText.TryGetId(bearer, out var id) && await keys.FindValidAsync(id, bearer, Context.RequestAborted) is { } key)
+        if (ApiKeyText.TryGetId(bearer, out var id) && await keys.FindValidAsync(id, hash, Context.RequestAborted) is { } key)
         {
             return Success(OwnerOf(key));
         }
@@ -139,9 +139,7 @@ internal sealed class ApiKeyAuthentication(
         ? throw new OpenAIErrorException(OpenAIError.InvalidRequest($"The user '{user}' begins with {OidcOwner.Prefix}, as only owners of tokens do. A UI cannot speak for them.", "X-User-Id"))
         : UiHeaders.UserOf(Request);
 
-    private bool IsAdminKey(string bearer) =>
-        identity.Value is { HasAdminKey: true, AdminKey: { } adminKey }
-        && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(bearer)), SHA256.HashData(Encoding.UTF8.GetBytes(adminKey)));
+    private bool IsAdminKey(byte[] hash) => identity.Value.AdminKeyHash is { } adminKey && CryptographicOperations.FixedTimeEquals(hash, adminKey);
 
     private static AuthenticateResult Success(params Claim[] claims) => Success(new CallerIdentity(claims, SchemeName));
 

@@ -18,12 +18,13 @@ internal sealed class ApiKeyLookup(ApiKeysClient keys, IOptions<IdentityOptions>
     private AnyKey? _anyKey;
 
     /// <summary>The key when it is valid now, else null.</summary>
-    public async Task<ApiKey?> FindValidAsync(string keyId, string text, CancellationToken cancellationToken)
+    /// <param name="hash">Of the whole key (<see cref="ApiKeyText.Hash"/>).</param>
+    public async Task<ApiKey?> FindValidAsync(string keyId, byte[] hash, CancellationToken cancellationToken)
     {
         var key = await FindAsync(keyId, cancellationToken);
         var now = time.GetUtcNow();
         return key is not null
-            && CryptographicOperations.FixedTimeEquals(ApiKeyText.Hash(text), key.Hash.Span)
+            && CryptographicOperations.FixedTimeEquals(hash, key.Hash.Span)
             && key.RevokedAt is null
             && (key.ExpiresAt is null || now < key.ExpiresAt.ToDateTimeOffset())
                 ? key

@@ -35,4 +35,7 @@ internal sealed class IdentityOptions
     public OidcOptions Oidc { get; init; } = new();
 
     public bool HasAdminKey => !string.IsNullOrWhiteSpace(AdminKey);
+
+    /// <summary>The admin key's hash (<see cref="ApiKeyText.Hash"/>), which every request's key is compared with; null where there is no admin key.</summary>
+    public byte[]? AdminKeyHash => field ??= HasAdminKey ? ApiKeyText.Hash(AdminKey!) : null;
 }

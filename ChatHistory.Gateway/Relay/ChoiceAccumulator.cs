@@ -12,7 +12,7 @@ internal sealed class ChoiceAccumulator
     private readonly StringBuilder _content = new();
     private readonly StringBuilder _reasoning = new();
     private readonly StringBuilder _refusal = new();
-    private readonly SortedDictionary<int, ToolCall> _toolCalls = [];
+    private readonly SortedList<int, ToolCall> _toolCalls = [];
     private MessageContent? _whole;
 
     public string? FinishReason { get; private set; }

@@ -15,7 +15,7 @@ internal sealed class CompletionObserver(int choices)
     /// <summary>A server whose chunks differ in more than their text, such as one that counts tokens in each, is read as JSON.</summary>
     private const int MaxTemplates = 8;
 
-    private readonly SortedDictionary<int, ChoiceAccumulator> _choices = [];
+    private readonly SortedList<int, ChoiceAccumulator> _choices = [];
     private ChunkTemplate? _template;
     private int _templates;
 
@@ -46,7 +46,7 @@ internal sealed class CompletionObserver(int choices)
     public int Passed { get; private set; }
 
     /// <summary>The choices by index; the first is the answer, the others are alternatives.</summary>
-    public IReadOnlyCollection<ChoiceAccumulator> Choices => _choices.Values;
+    public ICollection<ChoiceAccumulator> Choices => _choices.Values;
 
     /// <summary>The choices that have no finish_reason yet; choice 0 when there is none at all.</summary>
     public IEnumerable<int> OpenChoices => _choices.Where(choice => choice.Value.FinishReason is null).Select(choice => choice.Key).DefaultIfEmpty(0);

@@ -70,7 +70,7 @@ internal sealed class ChatTelemetry : IDisposable
         activity.SetTag(GenAI.ServerPort, endpoint.Port);
         if (_captureContent)
         {
-            activity.SetTag(GenAI.InputMessages, ContentCapture.Input(turn.History, request.Messages));
+            activity.SetTag(GenAI.InputMessages, ContentCapture.Input(turn.ReadHistory(), request.Messages));
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed partial class Turn : IAsyncDisposable
     private readonly string _traceparent = Activity.Current?.Id ?? "";
     private readonly long _began;
     private readonly ITimer? _lease;
+    private IReadOnlyList<MessageContent> _history = [];
     private TurnPath? _path;
     private Task _checkpoint = Task.CompletedTask;
     private long _checkpointAt;
@@ -50,9 +51,6 @@ internal sealed partial class Turn : IAsyncDisposable
     public string? AnswerMessageId => IsStored ? _answerMessageId : null;
 
     public string? UserMessageId { get; private init; }
-
-    /// <summary>Stored messages that go before the request's own, oldest first.</summary>
-    public IReadOnlyList<MessageContent> History { get; private init; } = [];
 
     /// <summary>How many of them the turn before did not show the model.</summary>
     public int OmittedBefore { get; private init; }
@@ -86,7 +84,6 @@ internal sealed partial class Turn : IAsyncDisposable
     {
         SessionId = begun.SessionId,
         UserMessageId = begun.UserMessageId,
-        History = path.History,
         OmittedBefore = begun.Omitted,
         TokensBefore = begun.HasKnownTokens ? begun.KnownTokens : null,
         _path = begun.Found ? null : path,
@@ -97,10 +94,13 @@ internal sealed partial class Turn : IAsyncDisposable
     /// <summary>A turn of which nothing is kept, perhaps with the stored messages of a session before it.</summary>
     public static Turn NotStored(TurnStore store, Transcript? history) => new(store, new Scope(), answerMessageId: "", isStored: false)
     {
-        History = history?.Messages ?? [],
+        _history = history?.Messages ?? [],
         OmittedBefore = history?.Omitted ?? 0,
         TokensBefore = history is { HasKnownTokens: true } ? history.KnownTokens : null,
     };
+
+    /// <summary>Stored messages that go before the request's own, oldest first. Decoded each time, where the path is kept anyway: an answer takes minutes, and its history may be megabytes.</summary>
+    public IReadOnlyList<MessageContent> ReadHistory() => _path?.ReadHistory() ?? _history;
 
     public void FirstChunkCame() => TimeToFirstChunk ??= Elapsed;
 

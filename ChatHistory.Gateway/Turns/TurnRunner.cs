@@ -135,7 +135,7 @@ internal sealed partial class TurnRunner(
 
     private async Task<ReadOnlyMemory<byte>> ComposeAsync(Turn turn, TurnRequest request, Caller caller, CancellationToken cancellationToken)
     {
-        var history = new StoredHistory(turn.History, turn.OmittedBefore, turn.TokensBefore);
+        var history = new StoredHistory(turn.ReadHistory(), turn.OmittedBefore, turn.TokensBefore);
         var prompt = await prompts.BuildAsync(request.Completion, history, salts.Of(caller.Scope), cancellationToken);
         (turn.Omitted, turn.Repairs) = (prompt.Omitted, prompt.Fixes.Count);
         return prompt.Body;

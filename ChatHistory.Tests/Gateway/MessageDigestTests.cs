@@ -1,5 +1,8 @@
 using System.Text.Json;
 using ChatHistory.Gateway.Messages;
+using ChatHistory.Storage.V1;
+using CsCheck;
+using Google.Protobuf;
 
 namespace ChatHistory.Tests.Gateway;
 
@@ -25,6 +28,34 @@ public sealed class MessageDigestTests
         """{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\""}}]}""", false)]
     public void Digest_TellsWhatIsTheSame(string one, string other, bool same) =>
         Assert.Equal(same, Digest(one) == Digest(other));
+
+    /// <summary>The memory in which one is put together serves the next one, too: longer or shorter, and also after one whose stored parts no parser takes.</summary>
+    [Fact]
+    public void Digest_DoesNotDependOnWhatCameBefore() => Gen.Select(Gen.Int[0, 40_000], Gen.Bool, Gen.Bool).Array[1, 8].Sample(messages =>
+    {
+        foreach (var (length, isUnreadable, isAnswer) in messages)
+        {
+            var message = new MessageContent { Role = isAnswer ? "assistant" : "user", Content = new string('ä', length) };
+            if (isUnreadable)
+            {
+                message.ContentParts = """[{"type":"image_url","image_url":"data:,"},{"type":""";
+                Assert.ThrowsAny<JsonException>(() => MessageDigest.Of(message));
+            }
+            else
+            {
+                Assert.Equal(InMemoryOfItsOwn(message), MessageDigest.Of(message));
+            }
+        }
+    });
+
+    private static ByteString InMemoryOfItsOwn(MessageContent message)
+    {
+        var digest = ByteString.Empty;
+        var thread = new Thread(() => digest = MessageDigest.Of(message));
+        thread.Start();
+        thread.Join();
+        return digest;
+    }
 
     private static string Digest(string json) => WireMessage.Parse(JsonElement.Parse(json), "message").Digest.ToBase64();
 }
