@@ -11,7 +11,7 @@ return args switch
     ["upstream", var port] => await UpstreamServer.RunAsync(Number(port)),
     ["telemetry", var port] => await TelemetrySink.RunAsync(Number(port)),
     ["storage-stand-in", var grpc, var http, .. var file] => await StorageStandIn.RunAsync(Number(grpc), Number(http), file.FirstOrDefault()),
-    ["yarp", var port, var upstream] => await YarpProxy.RunAsync(Number(port), Number(upstream)),
+    ["yarp", var port, var upstream, .. var more] => await YarpProxy.RunAsync(Number(port), Number(upstream), withTelemetry: more is [YarpProxy.WithTelemetry]),
     _ => Usage(),
 };
 
@@ -27,7 +27,7 @@ static int Usage()
           upstream PORT            the model server that costs next to nothing
           storage-stand-in GRPC_PORT HTTP_PORT [FILE]  what the gateway takes for storage where limits are measured
           telemetry PORT           an OTLP receiver that takes everything
-          yarp PORT UPSTREAM_PORT  YARP as a plain proxy
+          yarp PORT UPSTREAM_PORT [telemetry]  YARP as a plain proxy, or with the product's telemetry and a key
         """);
     return 2;
 }

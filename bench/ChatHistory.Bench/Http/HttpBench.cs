@@ -132,6 +132,7 @@ internal sealed class HttpBench : IAsyncDisposable
         Add(await ChatHistoryProduct.StartAsync(_repository, _folder, _upstreamPort, telemetryPort), "");
         if (_pace.Limits)
         {
+            Add(await YarpProxy.StartWithTelemetryAsync(Path.Combine(_folder, "yarp-telemetry"), _upstreamPort, telemetryPort), "");
             Add(await ChatHistoryProduct.StartGatewayAsync(_repository, Path.Combine(_folder, "log-only"), _upstreamPort, telemetryPort, keepsLog: true), "");
             Add(await ChatHistoryProduct.StartGatewayAsync(_repository, Path.Combine(_folder, "gateway-alone"), _upstreamPort, telemetryPort, keepsLog: false), "");
         }

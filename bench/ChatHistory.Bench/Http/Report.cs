@@ -10,7 +10,7 @@ namespace ChatHistory.Bench.Http;
 /// <summary>Writes the run down: for people, for programs, and as a picture.</summary>
 internal sealed class Report(Machine machine, Pace pace, Results results, IReadOnlyList<string> leftOut)
 {
-    private static readonly string[] s_order = [Target.Direct, Target.Nginx, Target.Yarp, Target.Portkey, Target.Product, Target.LogOnly, Target.GatewayAlone];
+    private static readonly string[] s_order = [Target.Direct, Target.Nginx, Target.Yarp, Target.YarpTelemetry, Target.Portkey, Target.Product, Target.LogOnly, Target.GatewayAlone];
     private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Answers that a load generator got from the product.</summary>
@@ -106,13 +106,14 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
     /// <summary>How near the gateway comes to the targets with a storage that does less than any real one.</summary>
     private void Limits(StringBuilder text)
     {
-        text.Append("\n## Limits\n\nThe product's gateway with other storages. `log`: each call is appended to a file as it came, and on the disk before it is answered; no database. `alone`: nothing is kept, and what the storage takes is not counted.\n\n");
-        text.Append("| workload | what | target | ChatHistory | log | alone |\n|---|---|---|---|---|---|\n");
-        foreach (var ((product, log), alone) in Goal.Of(results).Zip(Goal.Of(results, Target.LogOnly)).Zip(Goal.Of(results, Target.GatewayAlone)))
+        text.Append("\n## Limits\n\nThe product's gateway with other storages. `log`: each call is appended to a file as it came, and on the disk before it is answered; no database. `alone`: nothing is kept, and what the storage takes is not counted. `YARP`: YARP itself, with the product's telemetry and a key, and nothing else.\n\n");
+        text.Append("| workload | what | target | ChatHistory | log | alone | YARP |\n|---|---|---|---|---|---|---|\n");
+        var limits = ((string[])[Target.Product, Target.LogOnly, Target.GatewayAlone, Target.YarpTelemetry]).Select(target => Goal.Of(results, target)).ToArray();
+        for (var i = 0; i < limits[0].Count; i++)
         {
-            if (alone.Measured is not null)
+            if (limits[^1][i] is { Measured: not null } goal)
             {
-                Line(text, $"| {product.Workload} | {product.What} | {product.Limit} | {Shown(product)} | {Shown(log)} | {Shown(alone)} |");
+                Line(text, $"| {goal.Workload} | {goal.What} | {goal.Limit} | {string.Join(" | ", limits.Select(target => Shown(target[i])))} |");
             }
         }
 

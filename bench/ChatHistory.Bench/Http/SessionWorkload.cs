@@ -19,6 +19,9 @@ internal static class SessionWorkload
 
     private const int Connections = 16;
     private const int MessagesBefore = 49;
+
+    // What is compared takes turns within the round: what fifty messages each leave the disk to do goes on for seconds.
+    private const int Parts = 4;
     private const string Model = "bench-instant";
 
     private static int s_conversations = Random.Shared.Next(1 << 20) << 10;
@@ -29,23 +32,32 @@ internal static class SessionWorkload
     {
         var conversations = Enumerable.Range(0, turns * 2).Select(_ => Conversation(++s_conversations)).ToArray();
         var sessions = new string[conversations.Length];
-
-        await MeasureAsync(New, conversations.Select(before => Question.Body(Model, before)), (index, client) => sessions[index] = client.Header("X-Session-Id")!);
-        await MeasureAsync(First, Enumerable.Repeat(Question.Body(Model, stream: false), turns));
-        await MeasureAsync(Continue, sessions.Take(turns).Select(session => Question.Body(Model, session)));
         var found = new string[turns];
-        await MeasureAsync(
-            Transcript,
-            conversations.Skip(turns).Select(before => Question.Body(Model, [.. before, ("assistant", Answers.Text), ("user", "And what comes at the very end of it?")])),
-            (index, client) => found[index] = client.Header("X-Session-Id")!);
+
+        results.Add(Name, New, await AskAsync(conversations.Select(before => Question.Body(Model, before)), (index, client) => sessions[index] = client.Header("X-Session-Id")!));
+        var parts = new List<(Slice First, Slice Continued, Slice Found)>();
+        foreach (var part in Enumerable.Range(0, turns).Chunk(turns / Parts))
+        {
+            parts.Add((
+                await AskAsync(part.Select(_ => Question.Body(Model, stream: false))),
+                await AskAsync(part.Select(turn => Question.Body(Model, sessions[turn]))),
+                await AskAsync(part.Select(turn => Further(conversations[turns + turn])), (index, client) => found[part[index]] = client.Header("X-Session-Id")!)));
+        }
+
+        results.Add(Name, First, Slice.Together([.. parts.Select(part => part.First)]));
+        results.Add(Name, Continue, Slice.Together([.. parts.Select(part => part.Continued)]));
+        results.Add(Name, Transcript, Slice.Together([.. parts.Select(part => part.Found)]));
         if (!found.SequenceEqual(sessions.Skip(turns)))
         {
             throw new InvalidOperationException("A transcript did not find its session.");
         }
 
-        async Task MeasureAsync(string name, IEnumerable<string> bodies, Action<int, TurnConnection>? answered = null) =>
-            results.Add(Name, name, await measure(() => ClosedLoop.RunAsync(product, Connections, [.. bodies], answered ?? ((_, _) => { }))));
+        Task<Slice> AskAsync(IEnumerable<string> bodies, Action<int, TurnConnection>? answered = null) =>
+            measure(() => ClosedLoop.RunAsync(product, Connections, [.. bodies], answered ?? ((_, _) => { })));
     }
+
+    private static string Further((string Role, string Content)[] before) =>
+        Question.Body(Model, [.. before, ("assistant", Answers.Text), ("user", "And what comes at the very end of it?")]);
 
     private static (string Role, string Content)[] Conversation(int number) =>
         [.. Enumerable.Range(0, MessagesBefore).Select(i => i % 2 == 0

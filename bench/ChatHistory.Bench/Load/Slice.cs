@@ -30,4 +30,16 @@ internal sealed record Slice
     public double RssMegabytes { get; init; }
 
     public double Rate => Answers / Seconds;
+
+    /// <summary>Parts of about the same length as one: their means, and what the memory was at the end. For answers that come whole.</summary>
+    public static Slice Together(IReadOnlyList<Slice> parts) => new()
+    {
+        Answers = parts.Sum(part => part.Answers),
+        Errors = parts.Sum(part => part.Errors),
+        Seconds = parts.Sum(part => part.Seconds),
+        P50 = parts.Average(part => part.P50),
+        P99 = parts.Average(part => part.P99),
+        Cpu = parts.Average(part => part.Cpu),
+        RssMegabytes = parts[^1].RssMegabytes,
+    };
 }

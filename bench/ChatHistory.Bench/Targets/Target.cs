@@ -11,6 +11,9 @@ internal sealed record Target(string Name, int Port, IReadOnlyDictionary<string,
     public const string Portkey = "portkey";
     public const string Product = "ChatHistory";
 
+    /// <summary>YARP with the product's telemetry and a key.</summary>
+    public const string YarpTelemetry = "yarp, telemetry";
+
     /// <summary>The product's gateway with a storage that keeps nothing.</summary>
     public const string GatewayAlone = "gateway alone";
 

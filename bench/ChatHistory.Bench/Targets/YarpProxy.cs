@@ -1,24 +1,53 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using ChatHistory.ServiceDefaults;
 using Yarp.ReverseProxy.Configuration;
 
 namespace ChatHistory.Bench.Targets;
 
-/// <summary>YARP as a plain reverse proxy, as its first page of documentation has it.</summary>
+/// <summary>YARP as a plain reverse proxy, as its first page of documentation has it. Where limits are measured also with what the product owes its operators beside its history: telemetry and a key.</summary>
 internal static class YarpProxy
 {
-    public static async Task<Target> StartAsync(string folder, int upstreamPort)
+    public const string WithTelemetry = "telemetry";
+
+    private const string Key = "bench-key-of-this-run-only";
+    private static readonly byte[] s_keyHash = SHA256.HashData(Encoding.UTF8.GetBytes($"Bearer {Key}"));
+
+    public static Task<Target> StartAsync(string folder, int upstreamPort) => StartAsync(Target.Yarp, folder, upstreamPort, [], [], []);
+
+    /// <summary>With the product's own telemetry, and a key that is hashed and compared.</summary>
+    /// <param name="telemetryPort">Where an OTLP receiver listens.</param>
+    public static Task<Target> StartWithTelemetryAsync(string folder, int upstreamPort, int telemetryPort) => StartAsync(
+        Target.YarpTelemetry, folder, upstreamPort, [WithTelemetry],
+        new()
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = $"http://127.0.0.1:{telemetryPort}",
+            ["VOLUME_DIR"] = Path.Combine(folder, "volume"),
+            // As the gateway has it: YARP writes two lines for each call.
+            ["Serilog__MinimumLevel__Override__Yarp"] = "Error",
+        },
+        new() { ["Authorization"] = $"Bearer {Key}" });
+
+    private static async Task<Target> StartAsync(
+        string name, string folder, int upstreamPort, string[] more, Dictionary<string, string> environment, Dictionary<string, string> headers)
     {
+        Directory.CreateDirectory(folder);
         var port = ChildProcess.FreePort();
-        var process = ChildProcess.StartSelf(
-            Path.Combine(folder, "yarp.log"), ["yarp", port.ToString(CultureInfo.InvariantCulture), upstreamPort.ToString(CultureInfo.InvariantCulture)]);
+        string[] arguments = ["yarp", port.ToString(CultureInfo.InvariantCulture), upstreamPort.ToString(CultureInfo.InvariantCulture), .. more];
+        var process = ChildProcess.StartSelf(Path.Combine(folder, "yarp.log"), arguments, environment);
         await process.WaitReadyAsync(port);
-        return new Target(Target.Yarp, port, new Dictionary<string, string>(), [process]);
+        return new Target(name, port, headers, [process]);
     }
 
-    public static async Task<int> RunAsync(int port, int upstreamPort)
+    public static async Task<int> RunAsync(int port, int upstreamPort, bool withTelemetry)
     {
-        var builder = WebApplication.CreateSlimBuilder(Programs.WithoutWatching);
-        builder.Logging.ClearProviders();
+        var builder = withTelemetry ? Extensions.CreateServiceBuilder([], "yarp") : WebApplication.CreateSlimBuilder(Programs.WithoutWatching);
+        if (!withTelemetry)
+        {
+            builder.Logging.ClearProviders();
+        }
+
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.Services.AddReverseProxy().LoadFromMemory(
             [new RouteConfig { RouteId = "all", ClusterId = "model", Match = new RouteMatch { Path = "{**rest}" } }],
@@ -30,8 +59,25 @@ internal static class YarpProxy
                 },
             ]);
         await using var app = builder.Build();
+        if (withTelemetry)
+        {
+            app.Use(RequireKeyAsync);
+        }
+
         app.MapReverseProxy();
         await app.RunAsync();
         return 0;
+    }
+
+    private static Task RequireKeyAsync(HttpContext context, RequestDelegate next)
+    {
+        var isKey = CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(context.Request.Headers.Authorization.ToString())), s_keyHash);
+        if (isKey)
+        {
+            return next(context);
+        }
+
+        context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+        return Task.CompletedTask;
     }
 }
