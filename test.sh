@@ -29,7 +29,8 @@ if ! restored=$(dotnet restore ChatHistory.AppHost -v q --nologo 2>&1); then
     exit 1
   fi
   aspire=false
-  echo "Left out: the AppHost and its tests, because this NuGet feed has no Aspire packages."
+  version=$(sed -n 's:.*<AspireVersion>\(.*\)</AspireVersion>.*:\1:p' Directory.Packages.props)
+  echo "Left out: the AppHost and its tests, because this NuGet feed does not have all of the packages of Aspire $version."
 fi
 
 # Release, so that the processes under test are the ones that run.sh starts.
