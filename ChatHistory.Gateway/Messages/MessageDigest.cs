@@ -31,15 +31,19 @@ internal static class MessageDigest
         var writer = t_writer ??= new Utf8JsonWriter(form, WireJson.Writer);
         form.ResetWrittenCount();
         writer.Reset(form);
-        WriteForm(writer, message);
-        writer.Flush();
-        var digest = SHA256.HashData(form.WrittenSpan);
-        if (form.Capacity > MaxKept)
+        try
         {
-            (t_form, t_writer) = (null, null);
+            WriteForm(writer, message);
+            writer.Flush();
+            return UnsafeByteOperations.UnsafeWrap(SHA256.HashData(form.WrittenSpan));
         }
-
-        return UnsafeByteOperations.UnsafeWrap(digest);
+        finally
+        {
+            if (form.Capacity > MaxKept)
+            {
+                (t_form, t_writer) = (null, null);
+            }
+        }
     }
 
     private static void WriteForm(Utf8JsonWriter writer, MessageContent message)
