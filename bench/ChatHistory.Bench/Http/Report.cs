@@ -106,7 +106,7 @@ internal sealed class Report(Machine machine, Pace pace, Results results, IReadO
     /// <summary>How near the gateway comes to the targets with a storage that does less than any real one.</summary>
     private void Limits(StringBuilder text)
     {
-        text.Append("\n## Limits\n\nThe product's gateway with other storages. `log`: each call is appended to a file as it came, and on the disk before it is answered; no database. `alone`: nothing is kept, and what the storage takes is not counted. `YARP`: YARP itself, with the product's telemetry and a key, and nothing else.\n\n");
+        text.Append("\n## Limits\n\nThe product's gateway with other storages. `log`: each call is appended to a file as it came, and on the disk before it is answered; no database. `alone`: nothing is kept, and what the storage takes is not counted. `YARP`: YARP itself, with the telemetry that all services have and a key, and nothing else.\n\n");
         text.Append("| workload | what | target | ChatHistory | log | alone | YARP |\n|---|---|---|---|---|---|---|\n");
         var limits = ((string[])[Target.Product, Target.LogOnly, Target.GatewayAlone, Target.YarpTelemetry]).Select(target => Goal.Of(results, target)).ToArray();
         for (var i = 0; i < limits[0].Count; i++)

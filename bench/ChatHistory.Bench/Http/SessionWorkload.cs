@@ -20,8 +20,8 @@ internal static class SessionWorkload
     private const int Connections = 16;
     private const int MessagesBefore = 49;
 
-    // What is compared takes turns within the round: what fifty messages each leave the disk to do goes on for seconds.
-    private const int Parts = 4;
+    // What is compared takes turns within the round, each kind behind each other one: what fifty messages each leave the disk to do goes on for seconds.
+    private const int Parts = 6;
     private const string Model = "bench-instant";
 
     private static int s_conversations = Random.Shared.Next(1 << 20) << 10;
@@ -35,18 +35,28 @@ internal static class SessionWorkload
         var found = new string[turns];
 
         results.Add(Name, New, await AskAsync(conversations.Select(before => Question.Body(Model, before)), (index, client) => sessions[index] = client.Header("X-Session-Id")!));
-        var parts = new List<(Slice First, Slice Continued, Slice Found)>();
-        foreach (var part in Enumerable.Range(0, turns).Chunk(turns / Parts))
+        (string Name, Func<int[], Task<Slice>> AskAsync)[] kinds =
+        [
+            (First, part => AskAsync(part.Select(_ => Question.Body(Model, stream: false)))),
+            (Continue, part => AskAsync(part.Select(turn => Question.Body(Model, sessions[turn])))),
+            (Transcript, part => AskAsync(
+                part.Select(turn => Further(conversations[turns + turn])), (index, client) => found[part[index]] = client.Header("X-Session-Id")!)),
+        ];
+        var parts = kinds.ToDictionary(kind => kind.Name, _ => new List<Slice>());
+        foreach (var (rotation, part) in Enumerable.Range(0, turns).Chunk((turns + Parts - 1) / Parts).Index())
         {
-            parts.Add((
-                await AskAsync(part.Select(_ => Question.Body(Model, stream: false))),
-                await AskAsync(part.Select(turn => Question.Body(Model, sessions[turn]))),
-                await AskAsync(part.Select(turn => Further(conversations[turns + turn])), (index, client) => found[part[index]] = client.Header("X-Session-Id")!)));
+            for (var i = 0; i < kinds.Length; i++)
+            {
+                var kind = kinds[(i + rotation) % kinds.Length];
+                parts[kind.Name].Add(await kind.AskAsync(part));
+            }
         }
 
-        results.Add(Name, First, Slice.Together([.. parts.Select(part => part.First)]));
-        results.Add(Name, Continue, Slice.Together([.. parts.Select(part => part.Continued)]));
-        results.Add(Name, Transcript, Slice.Together([.. parts.Select(part => part.Found)]));
+        foreach (var (name, slices) in parts)
+        {
+            results.Add(Name, name, Slice.Together(slices));
+        }
+
         if (!found.SequenceEqual(sessions.Skip(turns)))
         {
             throw new InvalidOperationException("A transcript did not find its session.");

@@ -31,7 +31,7 @@ internal sealed record Slice
 
     public double Rate => Answers / Seconds;
 
-    /// <summary>Parts of about the same length as one: their means, and what the memory was at the end. For answers that come whole.</summary>
+    /// <summary>Parts as one: what an answer took, the means of the parts' percentiles, and what the memory was at the end. For answers that come whole.</summary>
     public static Slice Together(IReadOnlyList<Slice> parts) => new()
     {
         Answers = parts.Sum(part => part.Answers),
@@ -39,7 +39,7 @@ internal sealed record Slice
         Seconds = parts.Sum(part => part.Seconds),
         P50 = parts.Average(part => part.P50),
         P99 = parts.Average(part => part.P99),
-        Cpu = parts.Average(part => part.Cpu),
+        Cpu = parts.Sum(part => part.Cpu * part.Answers) / Math.Max(1, parts.Sum(part => part.Answers)),
         RssMegabytes = parts[^1].RssMegabytes,
     };
 }

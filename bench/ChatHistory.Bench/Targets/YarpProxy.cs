@@ -6,7 +6,7 @@ using Yarp.ReverseProxy.Configuration;
 
 namespace ChatHistory.Bench.Targets;
 
-/// <summary>YARP as a plain reverse proxy, as its first page of documentation has it. Where limits are measured also with what the product owes its operators beside its history: telemetry and a key.</summary>
+/// <summary>YARP as a plain reverse proxy, as its first page of documentation has it. Where limits are measured also with a key, and the telemetry that all services of the product have.</summary>
 internal static class YarpProxy
 {
     public const string WithTelemetry = "telemetry";
@@ -16,7 +16,7 @@ internal static class YarpProxy
 
     public static Task<Target> StartAsync(string folder, int upstreamPort) => StartAsync(Target.Yarp, folder, upstreamPort, [], [], []);
 
-    /// <summary>With the product's own telemetry, and a key that is hashed and compared.</summary>
+    /// <summary>With the spans and metrics of requests and calls that the product's services have, and a key that is hashed and compared.</summary>
     /// <param name="telemetryPort">Where an OTLP receiver listens.</param>
     public static Task<Target> StartWithTelemetryAsync(string folder, int upstreamPort, int telemetryPort) => StartAsync(
         Target.YarpTelemetry, folder, upstreamPort, [WithTelemetry],
