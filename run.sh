@@ -161,8 +161,7 @@ if ! $direct; then
     echo "run.sh: the AppHost could not be restored (above). ./run.sh --direct starts the services without it." >&2
     exit 1
   fi
-  version=$(sed -n 's:.*<AspireVersion>\(.*\)</AspireVersion>.*:\1:p' Directory.Packages.props)
-  echo "The NuGet feed does not have all of the packages of Aspire $version: starting the services directly, without the dashboard."
+  echo "The NuGet feed does not have all of the Aspire packages that Directory.Packages.props names: starting the services directly, without the dashboard."
 fi
 
 # --------------------------------------------------------------------------------------------------- without the AppHost

@@ -11,7 +11,7 @@ internal sealed record Target(string Name, int Port, IReadOnlyDictionary<string,
     public const string Portkey = "portkey";
     public const string Product = "ChatHistory";
 
-    /// <summary>YARP with the product's telemetry and a key.</summary>
+    /// <summary>YARP with the telemetry that all services of the product have, and a key.</summary>
     public const string YarpTelemetry = "yarp, telemetry";
 
     /// <summary>The product's gateway with a storage that keeps nothing.</summary>

@@ -12,7 +12,7 @@ internal static class YarpProxy
     public const string WithTelemetry = "telemetry";
 
     private const string Key = "bench-key-of-this-run-only";
-    private static readonly byte[] s_keyHash = SHA256.HashData(Encoding.UTF8.GetBytes($"Bearer {Key}"));
+    private static readonly byte[] s_keyHash = HashOf($"Bearer {Key}");
 
     public static Task<Target> StartAsync(string folder, int upstreamPort) => StartAsync(Target.Yarp, folder, upstreamPort, [], [], []);
 
@@ -71,8 +71,7 @@ internal static class YarpProxy
 
     private static Task RequireKeyAsync(HttpContext context, RequestDelegate next)
     {
-        var isKey = CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(context.Request.Headers.Authorization.ToString())), s_keyHash);
-        if (isKey)
+        if (CryptographicOperations.FixedTimeEquals(HashOf(context.Request.Headers.Authorization.ToString()), s_keyHash))
         {
             return next(context);
         }
@@ -80,4 +79,6 @@ internal static class YarpProxy
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         return Task.CompletedTask;
     }
+
+    private static byte[] HashOf(string header) => SHA256.HashData(Encoding.UTF8.GetBytes(header));
 }
